@@ -35,7 +35,7 @@ func TestClientsFlood(t *testing.T) {
 		for i := range 1100 {
 			wait = b.OnInvalidate(t.Context(), posted(fmt.Sprint("search?junk=", i)))
 		}
-		if err := wait(t.Context()); !strings.Contains(fmt.Sprint(err), `edge: too many URLs`) {
+		if err := wait(t.Context()); !strings.Contains(fmt.Sprint(err), `edge: too much that requests have changed`) {
 			t.Errorf("the error of a URL that was left out is %v", err)
 		}
 		for i := range 1100 {
@@ -45,9 +45,10 @@ func TestClientsFlood(t *testing.T) {
 		if err := b.Wait(t.Context(), purge(t, b, tags("takedown"))); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(start); took > 4*time.Second {
+		if took := time.Since(start); took > time.Second {
 			t.Errorf("a takedown waited for %v behind clients' URLs", took)
 		}
+		time.Sleep(5 * time.Second) // until there is room
 		b.OnInvalidate(t.Context(), posted("posts/1?page=2"))
 		if err := b.Wait(t.Context(), b.Last()); err != nil || !strings.HasSuffix(edge.has(), "posts/1?page=2") {
 			t.Errorf("a request's own ticket does not wait for its URLs: %v", err)

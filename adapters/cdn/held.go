@@ -14,25 +14,22 @@ import (
 
 // hold puts a purge among those that are held until taken is closed, and reports whether it made an
 // item that is to be kept.
-func (l *lane) hold(
-	p Purge, now time.Time, client bool, taken <-chan struct{},
-) (i *item, mine bool) {
+func (l *lane) hold(p Purge, now time.Time, taken <-chan struct{}) (i *item, mine bool) {
 	text := textOf(p)
 	for _, text := range []string{allText, text} {
 		if i := l.holding[text]; i != nil && (!i.kept || l.out.keeper.fresh(now)) {
-			l.also(i, client)
 			l.waitFor(i, now, taken)
 			return i, false
 		}
 	}
-	if count := l.countApps(true); !client && count+p.Len() > l.out.options.MaxOwed {
+	if count := l.countNames(true); !l.byRequest && count+p.Len() > l.out.options.MaxOwed {
 		l.out.options.Log.Warn("cdn: more is held for a target than Options.MaxOwed, until the journal "+
 			"takes it: all of it becomes one purge of everything there", "target", l.target.Name(),
 			"held", count+p.Len())
 		p, text = Purge{All: true}, allText
 	}
 	i = l.item(p, text, now, now)
-	i.client, i.unsent, i.failed = client, true, middleware.ErrUnsent
+	i.unsent, i.failed = true, middleware.ErrUnsent
 	if text == allText {
 		for _, other := range l.held {
 			for _, taken := range other.waits {
@@ -100,14 +97,14 @@ func (l *lane) overdue(now time.Time) (wait time.Duration) {
 			continue
 		}
 		i.early = time.Time{}
-		if c := i.copied; c != nil && !c.picked && c.by == nil {
+		if c := i.copied; c != nil && !c.picked && c.by == nil && c.text == i.text {
 			if l.open(c, now) {
 				c.last = now
 			}
 			continue
 		}
 		c := &item{number: l.out.number(now), purge: i.purge, text: i.text, since: now, last: now,
-			set: make(chan struct{}), ready: true, kept: true, client: i.client}
+			set: make(chan struct{}), ready: true, kept: true, copy: true}
 		close(c.set)
 		i.copied = c
 		l.queue = append(l.queue, c)
@@ -121,10 +118,10 @@ func (l *lane) overdue(now time.Time) (wait time.Duration) {
 // spool sends it meanwhile.
 func (l *lane) adopt(o owing, now time.Time) (i *item, mine bool) {
 	if !o.unsent {
-		return l.push(o.purge, o.since, now, true, o.client)
+		return l.push(o.purge, o.since, now, true)
 	}
 	i = l.item(o.purge, textOf(o.purge), o.since, now)
-	i.adopted, i.client, i.unsent = true, o.client, true
+	i.adopted, i.unsent = true, true
 	i.failed, i.after = middleware.ErrUnsent, now.Add(l.out.options.MaxHeld)
 	l.queue = append(l.queue, i)
 	l.enter(i)

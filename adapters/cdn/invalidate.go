@@ -16,15 +16,16 @@ import (
 //
 // What the journal has not taken is held until it has, at most for Options.MaxHeld.
 //
-// URLs that clients' requests have changed wait behind all that the app asks for. There is a bound
-// for how many wait for a target: Options.MaxOwed, and 100 that differ in their query alone. Those
-// past it are left out.
+// What clients' requests have changed is a purge with ByRequest: the app's do not wait for it, and
+// no target purges more than what it names. There is a bound for how much waits for a target:
+// Options.MaxOwed URLs and prefixes, as many tags, and 100 URLs that differ in their query alone.
+// What is past it is left out.
 func (b *Outbox) OnInvalidate(
 	ctx context.Context, what middleware.Invalidation,
 ) func(context.Context) error {
 	p := Purge{Tags: what.Tags, URLs: what.URLs, Prefixes: what.Prefixes, All: what.All,
-		Soft: what.Soft}
-	ticket, left, err := b.purge(ctx, p, what.ByRequest, what.Taken)
+		Soft: what.Soft, ByRequest: what.ByRequest}
+	ticket, left, err := b.purge(ctx, p, what.Taken)
 	foreign, left := left.part(ErrForeignHost)
 	flooded, others := left.part(errFlooded)
 	if len(foreign) > 0 && (ticket == 0 || len(foreign) == len(p.URLs)+len(p.Prefixes)) {
@@ -34,7 +35,10 @@ func (b *Outbox) OnInvalidate(
 	if len(flooded) > 0 {
 		b.tell(tellsFlooded, flooded)
 	}
-	if len(others) > 0 {
+	switch {
+	case len(others) > 0 && what.ByRequest:
+		b.tell(tellsClients, others)
+	case len(others) > 0:
 		b.tell(tellsRefused, others)
 	}
 	if err != nil {
@@ -54,6 +58,7 @@ const (
 	tellsForeign = iota
 	tellsFlooded
 	tellsRefused
+	tellsClients // what was refused of clients'
 	tellsFailed
 	kinds
 )

@@ -286,7 +286,9 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 		_, err = k.store.Delete(ctx, key)
 		return nil, nil, err
 	}
-	at := slices.IndexFunc(k.out.lanes, func(l *lane) bool { return l.target.Name() == o.target })
+	at := slices.IndexFunc(k.out.lanes, func(l *lane) bool {
+		return l.target.Name() == o.target && l.byRequest == o.purge.ByRequest
+	})
 	if at < 0 {
 		if !k.strange[o.target] {
 			k.out.options.Log.Warn("cdn: the store has purges for a target that is none of ours, "+

@@ -10,28 +10,36 @@ import (
 	"time"
 )
 
-// lane is what one target is owed. The Outbox's mutex guards it.
+// lane is what one target is owed: of the app's, or of clients' requests. Each target has two,
+// which send and pause by themselves, so that nothing that clients cause holds up the app. The
+// Outbox's mutex guards it.
 type lane struct {
-	out    *Outbox
-	target Target
-	id     string // in keys
+	out       *Outbox
+	target    Target
+	id        string // in keys
+	byRequest bool   // it has what clients' requests have changed
+	other     *lane  // of the same target
 
 	queue   []*item
 	known   map[string]*item // of the queue, by their text
-	current *batch           // what is tried now, or again after a pause
-	sending bool
+	current *batch           // what is being sent
 
 	held    []*item          // the journal has not taken the invalidation: see held.go
 	holding map[string]*item // of those, by their text
 
-	failures int
-	failed   error     // of the last try; nil: it went well
-	pause    time.Time // nothing is sent before
-	demanded bool      // the target has asked for the pause
-	garbage  []string  // keys of records that are not needed any more
+	failures  int       // since the target last took something
+	successes int       // how often it took something
+	seen      int       // what well was at the last failure
+	failed    error     // of the last try; nil: it went well
+	pause     time.Time // nothing is sent before
+	demanded  bool      // the target has asked for the pause
+	turn      bool      // the last batch was one that had not failed before
+	warned    told      // when the log last got a failure of clients' purges
+	garbage   []string  // keys of records that are not needed any more
 
-	clients int            // URLs of clients' that are owed
-	queries map[string]int // ... with a query, by what is before that
+	clients int            // URLs and prefixes of clients' that are owed
+	tags    int            // tags of clients' requests that are owed
+	queries map[string]int // URLs of clients' with a query, by what is before that
 
 	wake chan struct{}
 }
@@ -39,9 +47,9 @@ type lane struct {
 // item is a purge that the target is owed.
 type item struct {
 	number      uint64
-	key         string // of its record; "": in memory alone
-	purge       Purge
-	text        string
+	key         string        // of its record; "": in memory alone
+	purge       Purge         // what the target has not taken
+	text        string        // of that
 	since, last time.Time     // when it was asked for, first and last
 	set         chan struct{} // closed when the store has answered
 	ready, kept bool          // it has; it has the record
@@ -50,19 +58,23 @@ type item struct {
 	done        bool          // it was sent
 	covers      []string      // keys of records that this one stands for
 	adopted     bool          // of a process that is gone
-	client      bool          // of URLs that clients' requests have changed
 	picked      bool          // it is not in the queue any more
-	alone       bool          // to be sent by itself, since the target did not like its company
-	failed      error         // why
-	after       time.Time     // not before
+
+	failed  error     // of the last try; nil: there was none
+	tries   int       // how often it was in a batch that failed
+	strikes int       // ... though the target took others meanwhile
+	seen    int       // what lane.well was at the last failure
+	most    int       // how many items may be sent with it at once; 0: any
+	after   time.Time // it is not sent before
 
 	waits  []<-chan struct{} // closed when the journal has taken the invalidation; nil: it has
 	early  time.Time         // of one that waits: when a copy of it is sent all the same; 0: it was
 	copied *item             // the last copy
+	copy   bool              // it is one
 	unsent bool              // its record says that it waits
 }
 
-// batch is what is sent at once: what is left of several items.
+// batch is what is sent at once.
 type batch struct {
 	items []*item
 	rest  Purge
@@ -74,32 +86,32 @@ const (
 	maxGarbage = 100_000
 )
 
-func newLane(b *Outbox, t Target) *lane {
+// newLanes returns the lanes of a target: the app's, and that of clients' requests.
+func newLanes(b *Outbox, t Target) [2]*lane {
 	h := fnv.New64a()
 	h.Write([]byte(t.Name()))
-	return &lane{out: b, target: t, id: fmt.Sprintf("%016x", h.Sum64()),
-		known: map[string]*item{}, holding: map[string]*item{}, queries: map[string]int{},
-		wake: make(chan struct{}, 1)}
+	var both [2]*lane
+	for i := range both {
+		both[i] = &lane{out: b, target: t, id: fmt.Sprintf("%016x", h.Sum64()),
+			byRequest: i == 1, known: map[string]*item{}, holding: map[string]*item{},
+			queries: map[string]int{}, wake: make(chan struct{}, 1)}
+	}
+	both[0].other, both[1].other = both[1], both[0]
+	return both
 }
 
 // items yields all that is owed.
 func (l *lane) items() iter.Seq[*item] {
 	return func(yield func(*item) bool) {
+		var sent []*item
 		if l.current != nil {
-			for _, i := range l.current.items {
+			sent = l.current.items
+		}
+		for _, list := range [...][]*item{sent, l.queue, l.held} {
+			for _, i := range list {
 				if !yield(i) {
 					return
 				}
-			}
-		}
-		for _, i := range l.queue {
-			if !yield(i) {
-				return
-			}
-		}
-		for _, i := range l.held {
-			if !yield(i) {
-				return
 			}
 		}
 	}
@@ -107,12 +119,13 @@ func (l *lane) items() iter.Seq[*item] {
 
 // split cuts a purge into parts that fit a record.
 func split(p Purge) (parts []Purge) {
-	part, size := Purge{Soft: p.Soft}, 0
+	empty := Purge{Soft: p.Soft, ByRequest: p.ByRequest}
+	part, size := empty, 0
 	add := func(to *[]string, name string) {
 		if size += len(name); size > maxPart && size > len(name) {
 			done := part
 			parts = append(parts, done)
-			part, size = Purge{Soft: p.Soft}, len(name)
+			part, size = empty, len(name)
 		}
 		*to = append(*to, name)
 	}
@@ -132,32 +145,66 @@ func split(p Purge) (parts []Purge) {
 // push puts a purge into the queue, and reports whether it made an item that is to be kept: another
 // one that waits may cover it. An item covers what is asked for while it is held back, at most for
 // the Delay, so that each purge is held for the Delay, and none much longer.
-func (l *lane) push(
-	p Purge, since, now time.Time, adopted, client bool,
-) (i *item, mine bool) {
+func (l *lane) push(p Purge, since, now time.Time, adopted bool) (i *item, mine bool) {
 	text := textOf(p)
-	for _, text := range []string{allText, text} {
-		if i := l.known[text]; i != nil && l.open(i, now) &&
-			(!i.kept || l.out.keeper.fresh(now)) {
-			i.last, i.adopted = now, i.adopted && adopted
-			l.also(i, client)
-			return i, false
-		}
+	if i := l.covering(text, now); i != nil {
+		i.last, i.adopted = now, i.adopted && adopted
+		return i, false
 	}
-	if count := l.countApps(false); !client && count+p.Len() > l.out.options.MaxOwed {
+	if count := l.countNames(false); !l.byRequest && count+p.Len() > l.out.options.MaxOwed {
 		l.out.options.Log.Warn("cdn: a target owes more than Options.MaxOwed: all of it becomes "+
 			"one purge of everything there", "target", l.target.Name(), "owed", count+p.Len())
 		p, text = Purge{All: true}, allText
 	}
 	i = l.item(p, text, since, now)
-	i.adopted, i.client = adopted, client
+	i.adopted = adopted
 	if text == allText {
 		l.absorb(i)
+		l.other.absorb(i)
+	} else {
+		l.replace(i)
 	}
 	l.queue = append(l.queue, i)
 	l.known[text] = i
 	l.enter(i)
 	return i, true
+}
+
+// covering returns what waits already and covers a purge that comes at now, or nil. What the app
+// has asked for covers what clients' requests have changed.
+func (l *lane) covering(text string, now time.Time) *item {
+	for _, lane := range [...]*lane{l, l.other} {
+		if lane.byRequest && !l.byRequest {
+			continue
+		}
+		for _, text := range [...]string{allText, text} {
+			if i := lane.known[text]; i != nil && lane.open(i, now) &&
+				(!i.kept || l.out.keeper.fresh(now)) {
+				return i
+			}
+		}
+	}
+	return nil
+}
+
+// replace has a new item take the place of the same purge that has failed, and of a client's that
+// the app now asks for. A client that asks again does not make a purge that fails a new one.
+func (l *lane) replace(i *item) {
+	for _, lane := range [...]*lane{l, l.other} {
+		old := lane.known[i.text]
+		switch {
+		case old == nil:
+			continue
+		case lane == l && old.tries == 0, lane != l && l.byRequest:
+			continue
+		case l.byRequest:
+			i.failed, i.tries, i.strikes = old.failed, old.tries, old.strikes
+			i.seen, i.most, i.after = old.seen, old.most, old.after
+		}
+		lane.cover(old, i)
+		delete(lane.known, i.text)
+		lane.queue = slices.DeleteFunc(lane.queue, func(o *item) bool { return o == old })
+	}
 }
 
 // item returns a purge that is to be kept.
@@ -170,15 +217,11 @@ func (l *lane) item(p Purge, text string, since, now time.Time) *item {
 	return i
 }
 
-// also notes who wants an item besides: the app, maybe.
-func (l *lane) also(i *item, client bool) {
-	if i.client && !client {
-		l.uncount(i)
-		i.client = false
-	}
+// textOf returns a text that is the same for the same purge, whoever asks for it.
+func textOf(p Purge) string {
+	p.ByRequest = false
+	return string(owing{purge: p}.encode())
 }
-
-func textOf(p Purge) string { return string(owing{purge: p}.encode()) }
 
 // allText is the text of the purge that covers all others.
 var allText = textOf(Purge{All: true})
@@ -196,38 +239,32 @@ func (l *lane) count() (n int) {
 	return n
 }
 
-// countApps returns how many names the app has asked for, of those that are held, or of all others.
-func (l *lane) countApps(held bool) (n int) {
+// countNames returns how many names are owed, of those that are held, or of all others.
+func (l *lane) countNames(held bool) (n int) {
 	for i := range l.items() {
-		if !i.client && i.held() == held {
+		if i.held() == held {
 			n += i.purge.Len()
 		}
 	}
 	return n
 }
 
-// absorb has a purge of everything cover what is queued, and what is not being sent right now.
+// absorb has a purge of everything cover what is queued.
 func (l *lane) absorb(all *item) {
 	items := l.queue
-	if l.current != nil && !l.sending {
-		items, l.current = slices.Concat(l.current.items, items), nil
-	}
-	kept := l.queue[:0:0]
+	l.queue = nil
+	clear(l.known)
 	for _, i := range items {
-		if i == all {
-			kept = append(kept, i)
+		if i != all {
+			l.cover(i, all)
 			continue
 		}
-		l.cover(i, all)
-	}
-	l.queue = kept
-	clear(l.known)
-	for _, i := range kept {
-		l.known[i.text] = i
+		l.queue = []*item{all}
+		l.known[all.text] = all
 	}
 }
 
-// cover has a purge of everything take an item's place.
+// cover has another item, which covers the same and maybe more, take an item's place.
 func (l *lane) cover(i, all *item) {
 	l.uncount(i)
 	all.number, i.by = min(all.number, i.number), all
@@ -257,7 +294,7 @@ func (l *lane) keep(ctx context.Context, i *item) {
 func (l *lane) write(ctx context.Context, i *item) (doubts int, err error) {
 	l.out.mu.Lock()
 	key, doubts := i.key, l.out.keeper.doubtful()
-	what := owing{l.target.Name(), i.since, i.purge, i.client, i.unsent}
+	what := owing{l.target.Name(), i.since, i.purge, i.unsent}
 	l.out.mu.Unlock()
 	if l.out.keeper == nil {
 		return doubts, nil
@@ -354,87 +391,10 @@ func (l *lane) hurry() {
 	if !l.demanded {
 		l.pause = time.Time{}
 	}
-	l.rouse()
-}
-
-// pick returns what is to be sent now, or how long nothing is to be done; 0: until something comes.
-func (l *lane) pick(now time.Time) (*batch, time.Duration) {
-	early := l.overdue(now)
-	if wait := l.pause.Sub(now); wait > 0 {
-		return nil, wait
-	}
-	if l.current == nil {
-		picked, wait := l.next(now)
-		if len(picked) == 0 {
-			return nil, earlier(wait, early)
-		}
-		l.current = &batch{items: picked, rest: merge(picked)}
-		for _, i := range picked {
-			if i.picked = true; l.known[i.text] == i {
-				delete(l.known, i.text)
-			}
-		}
-		l.queue = slices.DeleteFunc(l.queue, func(i *item) bool { return i.picked })
-	}
-	l.sending = true
-	return l.current, 0
-}
-
-// next chooses from the queue what is sent together: what the app has asked for, or else what
-// clients' requests have changed, of which there may be much.
-func (l *lane) next(now time.Time) (picked []*item, wait time.Duration) {
-	picked, wait = l.head(now, false, maxBatch)
-	if len(picked) == 0 {
-		var other time.Duration
-		picked, other = l.head(now, true, maxClientBatch)
-		wait = earlier(wait, other)
-	}
-	return picked, wait
-}
-
-// head chooses from the head of the queue, of the app's items or of clients'.
-func (l *lane) head(now time.Time, clients bool, most int) (picked []*item, wait time.Duration) {
-	names := 0
 	for _, i := range l.queue {
-		if i.client != clients {
-			continue
-		}
-		due := i.last.Add(l.out.options.Delay)
-		if i.adopted {
-			due = time.Time{}
-		}
-		if i.after.After(now) { // it stands in nobody's way
-			wait = sooner(wait, i.after.Sub(now))
-			continue
-		}
-		if due.After(now) {
-			return picked, sooner(wait, due.Sub(now))
-		}
-		names += i.purge.Len()
-		if !i.ready || len(picked) > 0 &&
-			(i.alone || i.purge.Soft != picked[0].purge.Soft || names > most) {
-			return picked, wait
-		}
-		picked = append(picked, i)
-		if i.alone {
-			return picked, 0
+		if i.strikes > 0 {
+			i.after = time.Time{}
 		}
 	}
-	return picked, wait
-}
-
-// earlier returns the shorter of two waits, where either may be 0 for none.
-func earlier(a, b time.Duration) time.Duration {
-	if b == 0 {
-		return a
-	}
-	return sooner(a, b)
-}
-
-// sooner returns the shorter of two waits, of which the first may be 0 for none.
-func sooner(a, b time.Duration) time.Duration {
-	if a == 0 {
-		return b
-	}
-	return min(a, b)
+	l.rouse()
 }

@@ -51,13 +51,15 @@ type Options struct {
 	// SendTimeout bounds each Target.Purge. What is not done by then is a failure, and goes on
 	// from where it was. Default 1 minute.
 	SendTimeout time.Duration
-	// MinPause is the pause after a first failure; each further one doubles it, up to MaxPause.
-	// The last half of each pause is left to chance. A target that says Retry-After decides
-	// itself, up to an hour. Defaults 1 second and 5 minutes.
+	// MinPause is the pause after a first failure; each further one doubles it, up to MaxPause,
+	// until the target takes something. What fails while the target takes other purges waits by
+	// itself. The last half of each pause is left to chance. A target that says Retry-After
+	// decides itself, up to an hour. Defaults 1 second and 5 minutes.
 	MinPause, MaxPause time.Duration
 	// MaxOwed bounds how many tags, URLs and prefixes wait for one target. Past it they become one
-	// purge of everything there, and the log says so. It bounds by itself the URLs that clients'
-	// requests have changed, of which those past it are left out. Default 10,000.
+	// purge of everything there, and the log says so. It bounds by themselves the URLs and prefixes
+	// that clients' requests have changed, and the tags of these requests; what is past it is left
+	// out. Default 10,000.
 	MaxOwed int
 	// Keep bounds how long the store keeps a purge: as long as a cache in front may keep a
 	// response. Default 31 days.

@@ -12,13 +12,15 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// Outbox sends purges to caches in front, each target's in the order in which they came, and keeps
-// each until its target has taken it: at least once, since a purge may be sent again after a crash,
-// which does no harm. Make one with [New]. It is safe for concurrent use.
+// Outbox sends purges to caches in front, each target's in the order in which they came but for
+// those that have failed, and keeps each until its target has taken it: at least once, since a
+// purge may be sent again after a crash, which does no harm. What clients' requests have changed
+// ([Purge].ByRequest) goes beside the app's, at the same time. Make one with [New]. It is safe for
+// concurrent use.
 type Outbox struct {
 	options Options // complete
 	hosts   hosts
-	lanes   []*lane
+	lanes   []*lane // two for each target, the app's first
 	keeper  *keeper // nil: what is owed is in memory alone
 
 	mu      sync.Mutex // of all that follows, and of the lanes
@@ -41,7 +43,7 @@ var ErrUnkept = errors.New("the store did not take the purge: it is owed by this
 // ErrClosed is the error of a call after [Outbox.Close]. errors.Is finds it.
 var ErrClosed = errors.New("the outbox is closed")
 
-// Ticket stands for a purge and all that came before it in this process, but for URLs that clients'
+// Ticket stands for a purge and all that came before it in this process, but for what clients'
 // requests have changed, unless the purge is such a one itself. [Outbox.Wait] takes it. 0 stands
 // for none.
 type Ticket uint64
@@ -55,7 +57,7 @@ func ticketOf(number uint64, byRequest bool) Ticket {
 	return t
 }
 
-// New returns an Outbox, and starts a goroutine for each target and one for the store;
+// New returns an Outbox, and starts two goroutines for each target and one for the store;
 // [Outbox.Close] ends them. It looks in the store for what processes that are gone have left, and
 // sends that, too. An error says what in the options cannot work.
 func New(o Options) (*Outbox, error) {
@@ -74,7 +76,8 @@ func New(o Options) (*Outbox, error) {
 	}
 	b.stop, b.halt = context.WithCancel(context.Background())
 	for _, target := range o.Targets {
-		b.lanes = append(b.lanes, newLane(b, target))
+		both := newLanes(b, target)
+		b.lanes = append(b.lanes, both[:]...)
 	}
 	for _, l := range b.lanes {
 		b.ended.Go(func() { l.run(b.stop) })
@@ -93,7 +96,7 @@ func New(o Options) (*Outbox, error) {
 // and why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
 // and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
-	ticket, left, err := b.purge(ctx, p, false, nil)
+	ticket, left, err := b.purge(ctx, p, nil)
 	return ticket, joined(left.err(), err)
 }
 
@@ -108,10 +111,10 @@ func joined(a, b error) error {
 	return refused{a, b}
 }
 
-// purge is Purge with what was left out apart from what failed. byRequest: clients chose the URLs.
-// taken, unless it is nil, is closed when the journal has taken what the purge is of.
+// purge is Purge with what was left out apart from what failed. taken, unless it is nil, is closed
+// when the journal has taken what the purge is of.
 func (b *Outbox) purge(
-	ctx context.Context, p Purge, byRequest bool, taken <-chan struct{},
+	ctx context.Context, p Purge, taken <-chan struct{},
 ) (t Ticket, left refused, err error) {
 	p, left = p.clean(b.hosts.of)
 	for i, err := range left {
@@ -121,7 +124,7 @@ func (b *Outbox) purge(
 	nothing := true
 	for i, l := range b.lanes {
 		var not refused
-		if !p.Empty() {
+		if !p.Empty() && l.byRequest == p.ByRequest {
 			some[i], not = l.takes(p)
 		}
 		left, nothing = append(left, not...), nothing && some[i].Empty()
@@ -129,7 +132,7 @@ func (b *Outbox) purge(
 	if nothing {
 		return 0, left, nil
 	}
-	t, items, flooded, err := b.push(some, byRequest, taken)
+	t, items, flooded, err := b.push(some, p.ByRequest, taken)
 	left = append(left, flooded...)
 	if err != nil || t == 0 {
 		return 0, left, err
@@ -166,28 +169,25 @@ func (b *Outbox) push(
 	}
 	now := time.Now()
 	for at, l := range b.lanes {
-		own, clients := some[at], Purge{}
-		if byRequest {
-			own.URLs, clients = nil, Purge{URLs: own.URLs, Soft: own.Soft}
+		p := some[at]
+		if l.byRequest {
 			var err error
-			if clients.URLs, err = l.bound(clients.URLs); err != nil {
+			if p, err = l.bound(p); err != nil {
 				left = append(left, err)
 			}
 		}
-		for n, p := range [...]Purge{own, clients} {
-			if p.Empty() {
-				continue
+		if p.Empty() {
+			continue
+		}
+		for _, part := range split(p) {
+			var i *item
+			var mine bool
+			if taken == nil {
+				i, mine = l.push(part, now, now, false)
+			} else {
+				i, mine = l.hold(part, now, taken)
 			}
-			for _, part := range split(p) {
-				var i *item
-				var mine bool
-				if taken == nil {
-					i, mine = l.push(part, now, now, false, n == 1)
-				} else {
-					i, mine = l.hold(part, now, n == 1, taken)
-				}
-				items = append(items, pushed{l, i, mine})
-			}
+			items = append(items, pushed{l, i, mine})
 		}
 	}
 	if len(items) > 0 {
@@ -286,24 +286,43 @@ func (b *Outbox) wait(ctx context.Context, number uint64, also waits) error {
 // owed returns what the lanes owe of numbers up to number.
 func (b *Outbox) owed(number uint64, also waits) (all []Owed) {
 	for _, l := range b.lanes {
-		o := Owed{Target: l.target.Name(), LastError: l.failed}
-		for i := range l.items() {
-			if i.number > number || i.adopted && !also.adopted || i.client && !also.clients ||
-				i.held() && !also.held {
-				continue
-			}
-			if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
-				o.Since = i.since
-			}
-			if o.LastError == nil {
-				o.LastError = i.failed
-			}
+		if l.byRequest && !also.clients {
+			continue
 		}
-		if o.Count > 0 {
+		o := l.owed(number, also)
+		if o.Count == 0 {
+			continue
+		}
+		last := len(all) - 1
+		if last < 0 || all[last].Target != o.Target {
 			all = append(all, o)
+			continue
+		}
+		all[last].Count += o.Count
+		if o.Since.Before(all[last].Since) {
+			all[last].Since = o.Since
+		}
+		if all[last].LastError == nil {
+			all[last].LastError = o.LastError
 		}
 	}
 	return all
+}
+
+func (l *lane) owed(number uint64, also waits) Owed {
+	o := Owed{Target: l.target.Name(), LastError: l.failed}
+	for i := range l.items() {
+		if i.number > number || i.adopted && !also.adopted || i.held() && !also.held {
+			continue
+		}
+		if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
+			o.Since = i.since
+		}
+		if o.LastError == nil {
+			o.LastError = i.failed
+		}
+	}
+	return o
 }
 
 // Owed returns what each target owes, of all processes with the same store, and nothing of a target

@@ -199,19 +199,20 @@ func TestRetries(t *testing.T) {
 		}
 
 		rest := tags("c")
+		var tries int
 		edge.set(func(p cdn.Purge) error {
 			if len(p.Tags) == 3 {
+				tries = len(edge.at) - 1
 				return &cdn.Error{Target: "edge", RetryAfter: 20 * time.Minute, Rest: &rest}
 			}
 			return nil
 		})
-		tries := len(edge.at)
 		if err := b.Wait(t.Context(), later); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if edge.has() != "c | d" {
-			t.Errorf("taken %q, want what was left of the first purge, then the second", edge.has())
+		if edge.has() != "c | d" && edge.has() != "d | c" {
+			t.Errorf("taken %q, want what was left of the first purge, and the second", edge.has())
 		}
 		if pause := edge.at[tries+1].Sub(edge.at[tries]); pause < 20*time.Minute ||
 			pause > 23*time.Minute {

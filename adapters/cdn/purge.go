@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,6 +27,11 @@ type Purge struct {
 	// Soft has the target keep what is covered as stale, to be revalidated, where it can do that.
 	// Where it cannot, what is covered goes.
 	Soft bool
+	// ByRequest: clients' requests have changed what is named, so that clients choose the names. A
+	// target never purges more than the names for it: what it could do by a broader purge alone it
+	// refuses. All and a prefix of a whole host are refused, too. An app sets it for names that its
+	// clients send.
+	ByRequest bool
 }
 
 const (
@@ -61,9 +67,13 @@ func (p Purge) Clean() (Purge, error) {
 // clean is Clean with the origins that stand for a URL's. It leaves out each name that cannot be,
 // with an error for each.
 func (p Purge) clean(origins func(*url.URL) ([]string, error)) (c Purge, left refused) {
-	c = Purge{All: p.All, Soft: p.Soft}
+	c = Purge{All: p.All, Soft: p.Soft, ByRequest: p.ByRequest}
 	if p.Empty() {
 		return c, refused{errors.New("a purge of nothing: name tags, URLs or prefixes, or set All")}
+	}
+	if p.All && p.ByRequest {
+		return Purge{}, refused{errors.New("a client's request purges what it names, and never " +
+			"everything: name tags, URLs or prefixes")}
 	}
 	for _, tag := range p.Tags {
 		if err := checkTag(tag); err != nil {
@@ -79,6 +89,10 @@ func (p Purge) clean(origins func(*url.URL) ([]string, error)) (c Purge, left re
 	}{{p.URLs, &c.URLs, false}, {p.Prefixes, &c.Prefixes, true}} {
 		for _, raw := range each.raw {
 			names, err := publicURLs(raw, each.prefix, origins)
+			if err == nil && each.prefix && p.ByRequest && wholeHost(names) {
+				names, err = nil, fmt.Errorf("the prefix %q is a whole host, which a client's "+
+					"request never purges: name one with a path", withoutQuery(raw))
+			}
 			if err != nil {
 				left = append(left, err)
 			}
@@ -126,6 +140,15 @@ func publicURLs(
 	return names, nil
 }
 
+// wholeHost reports whether one of some prefixes has no path.
+func wholeHost(prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool {
+		_, rest, _ := strings.Cut(prefix, "://")
+		_, path, _ := strings.Cut(rest, "/")
+		return strings.Trim(path, "/") == ""
+	})
+}
+
 // once returns list with each text where it comes first.
 func once(list []string) []string {
 	seen := make(map[string]bool, len(list))
@@ -154,6 +177,13 @@ func readURL(raw string) (*url.URL, error) {
 	case strings.ContainsFunc(u.Host, notOfHost):
 		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII "+
 			"(xn--…)", withoutQuery(raw))
+	case strings.HasPrefix(u.Host, ".") || strings.Contains(u.Host, ".."):
+		return nil, fmt.Errorf("the host of %q has an empty label: write one as in "+
+			"www.example.com", withoutQuery(raw))
+	case hasDots(u.EscapedPath()):
+		return nil, fmt.Errorf("the path of %q has a segment \".\" or \"..\", which leads "+
+			"elsewhere, or is escaped more than %d times: write the path without it (RFC 3986 "+
+			"section 5.2.4)", withoutQuery(raw), maxEscapes-1)
 	}
 	u.Host = canonicalHost(u.Scheme, u.Host)
 	return u, nil
@@ -201,6 +231,52 @@ func escapeQuery(query string) string {
 	return b.String()
 }
 
+// maxEscapes bounds how often a path may be escaped.
+const maxEscapes = 4
+
+// hasDots reports whether a path has a segment "." or "..", plain or escaped, also for servers
+// that unescape several times, that take a backslash for a slash, and that cut off what is behind
+// ";" in a segment. URLs become paths of calls to which a target's credentials go along, and such
+// a segment would lead them to another call. A path that is escaped too often counts as one.
+func hasDots(path string) bool {
+	for range maxEscapes {
+		for segment := range strings.FieldsFuncSeq(path, func(c rune) bool {
+			return c == '/' || c == '\\'
+		}) {
+			if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
+				return true
+			}
+		}
+		plain := unescape(path)
+		if plain == path {
+			return false
+		}
+		path = plain
+	}
+	return true
+}
+
+// unescape resolves the escapes of a text once. What is no escape stays.
+func unescape(text string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "%")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		if len(rest) >= 2 {
+			if c, err := strconv.ParseUint(rest[:2], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				text = rest[2:]
+				continue
+			}
+		}
+		b.WriteByte('%')
+		text = rest
+	}
+}
+
 // withoutQuery returns a URL without its query, which may hold what no log should have.
 func withoutQuery(raw string) string {
 	before, _, _ := strings.Cut(raw, "?")
@@ -209,7 +285,7 @@ func withoutQuery(raw string) string {
 
 // merge returns several purges, which are all soft or all hard, as one.
 func merge(all []*item) Purge {
-	m := Purge{Soft: all[0].purge.Soft}
+	m := Purge{Soft: all[0].purge.Soft, ByRequest: all[0].purge.ByRequest}
 	for _, i := range all {
 		if i.purge.All {
 			return i.purge

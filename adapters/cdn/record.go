@@ -18,22 +18,22 @@ type record struct {
 	Prefixes []string  `json:"prefixes,omitempty"`
 	All      bool      `json:"all,omitempty"`
 	Soft     bool      `json:"soft,omitempty"`
-	Client   bool      `json:"client,omitempty"` // clients chose the URLs
+	Client   bool      `json:"client,omitempty"` // clients chose the names
 	Unsent   bool      `json:"unsent,omitempty"` // the journal had not taken the invalidation
 }
 
 // owing is what a record says.
 type owing struct {
-	target         string
-	since          time.Time
-	purge          Purge
-	client, unsent bool
+	target string
+	since  time.Time
+	purge  Purge
+	unsent bool
 }
 
 func (o owing) encode() []byte {
 	p := o.purge
-	r := record{Target: o.target, Since: o.since.UTC(), All: p.All, Soft: p.Soft, Client: o.client,
-		Unsent: o.unsent}
+	r := record{Target: o.target, Since: o.since.UTC(), All: p.All, Soft: p.Soft,
+		Client: p.ByRequest, Unsent: o.unsent}
 	for _, each := range []struct {
 		from []string
 		to   *[]string
@@ -64,7 +64,7 @@ func decode(b []byte) (o owing, err error) {
 	if r.Target == "" {
 		return o, errors.New("a record that names no target")
 	}
-	p := Purge{All: r.All, Soft: r.Soft}
+	p := Purge{All: r.All, Soft: r.Soft, ByRequest: r.Client}
 	for _, each := range []struct {
 		from []string
 		to   *[]string
@@ -78,5 +78,5 @@ func decode(b []byte) (o owing, err error) {
 		}
 	}
 	p, err = p.Clean()
-	return owing{r.Target, r.Since, p, r.Client, r.Unsent}, err
+	return owing{r.Target, r.Since, p, r.Unsent}, err
 }

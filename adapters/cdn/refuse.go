@@ -57,8 +57,9 @@ func (l *lane) takes(p Purge) (Purge, refused) {
 		return p, nil
 	}
 	var left refused
-	some := Purge{Soft: p.Soft}
+	some := Purge{Soft: p.Soft, ByRequest: p.ByRequest}
 	pick := func(one Purge, name string, to *[]string) {
+		one.Soft, one.ByRequest = p.Soft, p.ByRequest
 		if err := c.Check(one); err != nil {
 			left = append(left, err)
 		} else {
@@ -66,13 +67,13 @@ func (l *lane) takes(p Purge) (Purge, refused) {
 		}
 	}
 	for _, name := range p.Tags {
-		pick(Purge{Tags: []string{name}, Soft: p.Soft}, name, &some.Tags)
+		pick(Purge{Tags: []string{name}}, name, &some.Tags)
 	}
 	for _, name := range p.URLs {
-		pick(Purge{URLs: []string{name}, Soft: p.Soft}, name, &some.URLs)
+		pick(Purge{URLs: []string{name}}, name, &some.URLs)
 	}
 	for _, name := range p.Prefixes {
-		pick(Purge{Prefixes: []string{name}, Soft: p.Soft}, name, &some.Prefixes)
+		pick(Purge{Prefixes: []string{name}}, name, &some.Prefixes)
 	}
 	if p.All {
 		if err := c.Check(Purge{All: true, Soft: p.Soft}); err != nil {

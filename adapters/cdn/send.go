@@ -53,19 +53,16 @@ func (l *lane) send(ctx context.Context, b *batch) {
 	cancel()
 	l.out.mu.Lock()
 	defer l.out.mu.Unlock()
-	l.sending = false
+	l.current = nil
 	if err == nil {
 		l.done(b)
 		return
 	}
 	if ctx.Err() != nil { // the Outbox is closed: that says nothing of the target
+		l.queue = slices.Concat(b.items, l.queue)
 		return
 	}
 	l.fail(b, asError(l.target.Name(), err))
-	if all := l.known[allText]; all != nil && l.current != nil {
-		l.absorb(all)
-		l.settle(all)
-	}
 }
 
 // purge calls the target. One that panics has failed.
@@ -79,65 +76,28 @@ func (l *lane) purge(ctx context.Context, p Purge) (err error) {
 }
 
 func (l *lane) done(b *batch) {
-	if l.failures > 0 {
+	if l.failures > 0 && !l.byRequest {
 		l.out.options.Log.Info("cdn: a target takes purges again", "target", l.target.Name(),
 			"failures", l.failures)
 	}
-	l.current, l.failures, l.failed, l.pause = nil, 0, nil, time.Time{}
-	for _, i := range b.items {
+	l.failures, l.failed, l.pause = 0, nil, time.Time{}
+	l.successes++
+	if b.items[0].tries > 0 {
+		l.widen()
+	}
+	l.finish(b.items)
+}
+
+// finish notes that the target has taken items.
+func (l *lane) finish(items []*item) {
+	for _, i := range items {
 		i.done = true
 		l.uncount(i)
 		l.settle(i)
 	}
-	l.out.move()
-}
-
-// fail decides when the batch is tried again, and how.
-func (l *lane) fail(b *batch, e *Error) {
-	now, o := time.Now(), &l.out.options
-	if e.Rest != nil {
-		if e.Rest.Len() < b.rest.Len() {
-			l.failures = 0
-		}
-		b.rest = *e.Rest
+	if len(items) > 0 {
+		l.out.move()
 	}
-	retry := min(e.RetryAfter, maxRetryAfter)
-	if l.demanded = retry > 0; e.Kind == KindPaced {
-		l.pause = now.Add(max(retry, time.Millisecond))
-		return
-	}
-	l.failures++
-	l.failed = e
-	pause := max(backoff(l.failures, o.MinPause, o.MaxPause), retry)
-	if retry > 0 {
-		pause = retry + time.Duration(rand.Int64N(int64(retry)/8+1))
-	}
-	l.pause = now.Add(pause)
-	if e.Kind == KindPermanent {
-		l.setApart(b, e, now)
-		pause = o.MaxPause
-	}
-	owed := l.count()
-	o.Log.Warn("cdn: a target did not take a purge", "target", l.target.Name(), "error", e,
-		"pause", pause.Round(time.Millisecond), "owed", owed)
-}
-
-// setApart has the items of a batch that fails for good be tried one by one, so that those that the
-// target takes are not held up by the others. One that fails by itself waits for the longest pause,
-// behind all others: somebody may change the target's configuration.
-func (l *lane) setApart(b *batch, e *Error, now time.Time) {
-	l.current = nil
-	if len(b.items) == 1 {
-		i := b.items[0]
-		i.picked = false
-		i.alone, i.failed, i.after = true, e, now.Add(l.out.options.MaxPause)
-		l.queue, l.pause = append(l.queue, i), time.Time{}
-		return
-	}
-	for _, i := range b.items {
-		i.alone, i.picked = true, false
-	}
-	l.queue = slices.Concat(b.items, l.queue)
 }
 
 // backoff returns the pause after so many failures: between half of it and all of it.

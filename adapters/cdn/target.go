@@ -18,8 +18,9 @@ type Target interface {
 	// Purge returns nil when the target has taken all of p. It splits p into calls as large as the
 	// target takes, in the order of p, and stops at the first that fails; then the error is an
 	// [*Error] that says when to try again, and what is left. What the target cannot do as such
-	// becomes the nearest broader purge that it can do, as the target's package says. Purging
-	// twice does no harm.
+	// becomes the nearest broader purge that it can do, as the target's package says; of a purge
+	// with ByRequest it is refused. Purging twice does no harm. An Outbox has two purges at once,
+	// of which one has ByRequest.
 	Purge(ctx context.Context, p Purge) error
 }
 
@@ -27,7 +28,8 @@ type Target interface {
 // asks it for one name at a time where it refuses several, and leaves out those that it refuses.
 type Checker interface {
 	// Check returns nil, or an error that says what in p the target can never take, and what is
-	// allowed. Several names are fine if each is. It does no I/O.
+	// allowed. Several names are fine if each is. With ByRequest that is also what the target would
+	// purge more for than is named. It does no I/O.
 	Check(p Purge) error
 }
 

@@ -98,6 +98,10 @@ func (t *Target) Check(p cdn.Purge) error {
 	if err := t.client.CheckTags(p.Tags, TagField, maxTag, "Akamai takes"); err != nil {
 		return err
 	}
+	if p.ByRequest && len(p.Prefixes) > 0 {
+		return t.client.Refuse("Akamai cannot purge a prefix, and a client's request does not " +
+			"purge Options.CPCodes: give these pages a tag, and purge that")
+	}
 	if (p.All || len(p.Prefixes) > 0) && len(t.o.CPCodes) == 0 {
 		return t.client.Refuse("Akamai cannot purge a prefix or everything: purge a tag, or give " +
 			"Options.CPCodes, which are then purged in their place")
@@ -107,7 +111,8 @@ func (t *Target) Check(p cdn.Purge) error {
 
 // Purge implements [cdn.Target]. Tags and URLs go in calls of at most 50,000 bytes, at the rates
 // that Akamai allows. A soft purge invalidates: what is covered is revalidated, and served while
-// the app is lost. A hard one deletes. Prefixes and everything are Options.CPCodes.
+// the app is lost. A hard one deletes. Prefixes and everything are Options.CPCodes; of a client's
+// request a prefix is refused. Clients' requests leave half of each rate to the app.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	p, err := p.Clean()
 	if err != nil {
@@ -120,7 +125,7 @@ func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	if err != nil {
 		return err
 	}
-	return t.client.Run(ctx, p.Soft, steps)
+	return t.client.Run(ctx, p, steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step, err error) {
@@ -134,7 +139,10 @@ func (t *Target) steps(p cdn.Purge) (steps []call.Step, err error) {
 		e.SetEscapeHTML(false) // which would make a body longer than it was counted
 		err = errors.Join(err, e.Encode(map[string]any{"objects": objects}))
 		steps = append(steps, call.Step{Covers: covers, Do: func(ctx context.Context) error {
-			if err := t.client.Pace(rate, n); err != nil {
+			if err := t.client.Pace(rate, n, p.ByRequest); err != nil {
+				return err
+			}
+			if err := t.client.Pace(t.calls, 1, p.ByRequest); err != nil {
 				return err
 			}
 			return t.post(ctx, "/ccu/v3/"+verb+"/"+kind+"/"+t.network, body.Bytes())
@@ -159,9 +167,6 @@ func (t *Target) steps(p cdn.Purge) (steps []call.Step, err error) {
 }
 
 func (t *Target) post(ctx context.Context, path string, body []byte) error {
-	if err := t.client.Pace(t.calls, 1); err != nil {
-		return err
-	}
 	u, err := url.Parse(t.api + path)
 	if err != nil {
 		return err

@@ -165,3 +165,10 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// A client's request never purges CP codes.
+func TestClientsPurgedCPCodes(t *testing.T) {
+	v := with(t, "127.0.0.1:1", akamai.Options{CPCodes: []int{12345}})
+	failtest.Refused(t, v, cdn.Purge{ByRequest: true, Prefixes: []string{"https://a.example/x/"}},
+		cdn.Purge{ByRequest: true, All: true})
+}

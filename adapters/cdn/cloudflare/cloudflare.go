@@ -111,12 +111,23 @@ func (t *Target) Name() string { return "cloudflare:" + t.o.Zone }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	return t.client.CheckTags(p.Tags, TagField, maxTag, "Cloudflare takes")
+	if err := t.client.CheckTags(p.Tags, TagField, maxTag, "Cloudflare takes"); err != nil {
+		return err
+	}
+	for _, raw := range p.Prefixes {
+		_, rest, _ := strings.Cut(raw, "://")
+		if p.ByRequest && prefix(raw) != rest {
+			return t.client.Refuse("the prefix %.64q… of a client's request has a query or more "+
+				"than %d slashes: Cloudflare could only purge a shorter one", raw, maxSeparators)
+		}
+	}
+	return nil
 }
 
 // Purge implements [cdn.Target]. Tags go 100 at a time, prefixes 30, and URLs 100 (with Enterprise
 // 500). A prefix that reaches into a query becomes that of its path, and one of more than 31
-// slashes is cut there. There is no soft purge: what is covered goes.
+// slashes is cut there; of a client's request both are refused. There is no soft purge: what is
+// covered goes. Clients' requests leave half of each rate to the app.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	return t.client.Purge(ctx, t, p, t.steps)
 }
@@ -124,7 +135,7 @@ func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 	add := func(covers cdn.Purge, rate *call.Rate, n int, body any) {
 		steps = append(steps, call.Step{Covers: covers, Do: func(ctx context.Context) error {
-			if err := t.client.Pace(rate, n); err != nil {
+			if err := t.client.Pace(rate, n, p.ByRequest); err != nil {
 				return err
 			}
 			return t.post(ctx, body)

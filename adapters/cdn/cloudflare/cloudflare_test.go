@@ -183,3 +183,26 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// A client's request purges no shorter prefix than it names, and leaves calls to the app.
+func TestClientsPurgedMore(t *testing.T) {
+	f := newFakeCloudflare(t)
+	v := target(t, f.URL, nil, 0)
+	deep := "https://a.example/" + strings.Repeat("x/", 40)
+	for _, prefix := range []string{"https://a.example/x?y=", deep} {
+		failtest.Refused(t, v, cdn.Purge{ByRequest: true, Prefixes: []string{prefix}})
+	}
+	p := cdn.Purge{ByRequest: true, Prefixes: []string{"https://a.example/x/"}}
+	calls := 0
+	for ; calls < 25; calls++ {
+		if v.Purge(t.Context(), p) != nil {
+			break
+		}
+	}
+	if calls < 10 || calls > 15 {
+		t.Errorf("clients made %d of 25 calls", calls)
+	}
+	if p.ByRequest = false; v.Purge(t.Context(), p) != nil {
+		t.Error("the app has no call left")
+	}
+}

@@ -33,6 +33,8 @@ const (
 	maxPaths     = 1000 // in one call: a third of what may be in progress at once
 	maxWildcards = 15   // in one call: all that may be in progress at once
 	confirmPause = 2 * time.Second
+
+	maxClientPaths = 1_000_000
 )
 
 // Options say which distribution, and how to call CloudFront.
@@ -47,6 +49,11 @@ type Options struct {
 	// much. What is not completed by then is invalidated again. Default: an invalidation that has
 	// begun is taken.
 	Confirm bool
+	// ClientPaths bounds how many paths and tags that clients' requests have changed are purged in
+	// an hour, by this process: CloudFront has them paid, beyond 1,000 a month, and has a bound for
+	// how many are in progress. Others wait, up to the outbox's MaxOwed. At most a million. Default
+	// 1,000. Negative: none are purged.
+	ClientPaths int
 	// Address is where the API is. Default "https://cloudfront.amazonaws.com".
 	Address string
 	// Timeout bounds each call. Default 10 seconds.
@@ -67,6 +74,7 @@ func Keys(id, secret, session string) aws.CredentialsProvider {
 // Target is one distribution. It is safe for concurrent use.
 type Target struct {
 	o      Options
+	paths  *call.Rate // of clients' requests
 	client *call.Client
 }
 
@@ -84,7 +92,17 @@ func New(o Options) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.ClientPaths > maxClientPaths {
+		return nil, fmt.Errorf("cloudfront: New: Options.ClientPaths is %d: at most %d are allowed",
+			o.ClientPaths, maxClientPaths)
+	}
+	if o.ClientPaths == 0 {
+		o.ClientPaths = maxPaths
+	}
 	t := &Target{o: o}
+	if o.ClientPaths > 0 {
+		t.paths = call.NewRate(float64(o.ClientPaths), time.Hour, o.ClientPaths)
+	}
 	t.client = call.New(t.Name(), o.Client, o.Timeout).Advising("check that Options.Credentials " +
 		"have not expired and allow cloudfront:CreateInvalidation (with Options.Confirm " +
 		"GetInvalidation as well) for the distribution of Options.Distribution, and that this " +
@@ -97,27 +115,65 @@ func (t *Target) Name() string { return "cloudfront:" + t.o.Distribution }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	return t.client.CheckTags(p.Tags, TagField, maxTag, "CloudFront takes")
+	if err := t.client.CheckTags(p.Tags, TagField, maxTag, "CloudFront takes"); err != nil {
+		return err
+	}
+	if !p.ByRequest {
+		return nil
+	}
+	if t.o.ClientPaths < 0 {
+		return t.client.Refuse("Options.ClientPaths is negative: what clients' requests have " +
+			"changed stays until its lifetime ends")
+	}
+	for _, raw := range p.URLs {
+		if isWild(raw) {
+			return t.client.Refuse("the URL %.64q of a client's request has a \"~\", ends in a \"*\" or "+
+				"has more than %d bytes: CloudFront could only purge all that begins like it",
+				raw, maxPath)
+		}
+	}
+	if len(p.Prefixes) > 0 {
+		return t.client.Refuse("the prefix %.64q is a client's request's: CloudFront would purge it on "+
+			"all hosts, and has few wildcards at once, which are for the app", p.Prefixes[0])
+	}
+	return nil
+}
+
+// isWild reports whether a URL becomes a wildcard, also where CloudFront unescapes it.
+func isWild(raw string) bool {
+	target := strings.ToLower(path(raw))
+	return strings.HasSuffix(target, "*") || strings.HasSuffix(target, "%2a")
 }
 
 // Purge implements [cdn.Target]. Tags and URLs go 1,000 at a time, prefixes 15. CloudFront knows
 // paths and no hosts: a path is purged for all hosts of the distribution. A URL with a "~", with a
 // "*" at its end or of more than 4,000 bytes becomes the prefix before that, since CloudFront
-// cannot name it. There is no soft purge: what is covered goes.
+// cannot name it; of a client's request such URLs and all prefixes are refused. There is no soft
+// purge: what is covered goes.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	return t.client.Purge(ctx, t, p, t.steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 	add := func(covers cdn.Purge, paths []string) {
-		steps = append(steps, call.Step{Covers: covers,
-			Do: func(ctx context.Context) error { return t.invalidate(ctx, paths) }})
+		steps = append(steps, call.Step{Covers: covers, Do: func(ctx context.Context) error {
+			if p.ByRequest {
+				if err := t.client.Pace(t.paths, len(paths), false); err != nil {
+					return err
+				}
+			}
+			return t.invalidate(ctx, paths)
+		}})
 	}
 	if p.All {
 		add(p, []string{"/*"})
 		return steps
 	}
-	for tags := range slices.Chunk(p.Tags, maxPaths) {
+	most := maxPaths
+	if p.ByRequest {
+		most = min(most, t.o.ClientPaths)
+	}
+	for tags := range slices.Chunk(p.Tags, most) {
 		add(cdn.Purge{Tags: tags}, call.Texts(call.Group(tags, tagged), tagged))
 	}
 	var plain, wild [][]string
@@ -128,7 +184,7 @@ func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 			plain = append(plain, same)
 		}
 	}
-	for some := range slices.Chunk(plain, maxPaths) {
+	for some := range slices.Chunk(plain, most) {
 		add(cdn.Purge{URLs: slices.Concat(some...)}, call.Texts(some, path))
 	}
 	for some := range slices.Chunk(wild, maxWildcards) {

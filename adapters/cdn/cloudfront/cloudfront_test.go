@@ -277,3 +277,46 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// What a client's request has changed never becomes a wildcard: that purges pages that were not
+// changed, on all hosts, and uses up what CloudFront allows.
+func TestClientsWildcards(t *testing.T) {
+	f := newFakeCloudFront(t)
+	v := target(t, f.URL, nil, 0)
+	for _, path := range []string{"~", "a~b", "blog/*", "*", "x?*", "x?y=%2A", "blog/%2a",
+		strings.Repeat("x", 4100)} {
+		failtest.Refused(t, v, cdn.Purge{ByRequest: true, URLs: []string{"https://a.example/" + path}})
+	}
+	failtest.Refused(t, v, cdn.Purge{ByRequest: true, Prefixes: []string{"https://a.example/files/x/"}})
+	err := v.Purge(t.Context(), cdn.Purge{ByRequest: true, URLs: []string{"https://a.example/a*b?c=*&d"}})
+	if got := strings.Join(f.calls, "; "); err != nil || got != "/a*b?c=*&d" {
+		t.Errorf("called %q, error %v", got, err)
+	}
+}
+
+// Each path costs money: clients' requests purge so many in an hour, the app as many as it asks for.
+func TestClientPaths(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeCloudFront{references: map[string]bool{}}
+		o := cloudfront.Options{ClientPaths: 60, Client: &http.Client{Transport: transport{f}}}
+		v := with(t, o)
+		p := cdn.Purge{ByRequest: true, URLs: names(100, "https://a.example/")}
+		e, ok := errors.AsType[*cdn.Error](v.Purge(t.Context(), p))
+		if !ok || e.Kind != cdn.KindPaced || len(e.Rest.URLs) != 40 || e.RetryAfter < 39*time.Minute ||
+			e.RetryAfter > 41*time.Minute {
+			t.Errorf("%+v", e)
+		}
+		if time.Sleep(e.RetryAfter); v.Purge(t.Context(), *e.Rest) != nil {
+			t.Error("the others do not go later")
+		}
+		if err := v.Purge(t.Context(), cdn.Purge{URLs: names(100, "https://a.example/")}); err != nil {
+			t.Errorf("the app's: %v", err)
+		}
+		o.ClientPaths = -1
+		failtest.Refused(t, with(t, o), p)
+		o.ClientPaths, o.Distribution, o.Credentials = 1_000_001, "E1", keys
+		if _, err := cloudfront.New(o); err == nil {
+			t.Error("a million and one are allowed")
+		}
+	})
+}

@@ -26,6 +26,8 @@ const (
 	maxKeys   = 256     // in one call
 	maxKey    = 1 << 10 // bytes of one key
 	maxCalled = 7 << 10 // bytes of a URL in the path of a call
+	// clientURLs is how many URLs of clients' requests go in a second.
+	clientURLs = 10
 )
 
 // Options say which service, and how to call Fastly.
@@ -46,8 +48,9 @@ type Options struct {
 
 // Target is one service. It is safe for concurrent use.
 type Target struct {
-	o      Options
-	client *call.Client
+	o       Options
+	clients *call.Rate // of clients' URLs, so that they do not use up what Fastly allows
+	client  *call.Client
 }
 
 // New returns the target. An error says what in the options cannot work.
@@ -62,7 +65,7 @@ func New(o Options) (*Target, error) {
 	if o.Address, err = call.Origin("fastly", o.Address, "https://api.fastly.com"); err != nil {
 		return nil, err
 	}
-	t := &Target{o: o}
+	t := &Target{o: o, clients: call.NewRate(clientURLs, time.Second, 10*clientURLs)}
 	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token).Advising("check that " +
 		"Options.Token is a token of Fastly's that has not expired, may purge_select (and " +
 		"purge_all, for prefixes and everything), and has access to the service of Options.Service")
@@ -77,6 +80,10 @@ func (t *Target) Check(p cdn.Purge) error {
 	if err := t.client.CheckTags(p.Tags, TagField, maxKey, "a surrogate key has"); err != nil {
 		return err
 	}
+	if p.ByRequest && len(p.Prefixes) > 0 {
+		return t.client.Refuse("Fastly has no prefixes, and a client's request purges not " +
+			"everything: give these pages a tag, and purge that")
+	}
 	for _, each := range p.URLs {
 		if len(each) > maxCalled {
 			return t.client.Refuse("the URL %.64q… has %d bytes: at most %d fit a call", each,
@@ -87,7 +94,8 @@ func (t *Target) Check(p cdn.Purge) error {
 }
 
 // Purge implements [cdn.Target]. Tags go 256 at a time, URLs one by one; http and https are one for
-// Fastly. It has no prefixes: a purge with one becomes one of everything, and that is always hard.
+// Fastly. It has no prefixes: a purge with one becomes one of everything, and that is always hard;
+// of a client's request it is refused. Of clients' requests at most 10 URLs a second go.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	return t.client.Purge(ctx, t, p, t.steps)
 }
@@ -109,6 +117,11 @@ func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 	for _, same := range call.BySchemeless(p.URLs) {
 		steps = append(steps, call.Step{Covers: cdn.Purge{URLs: same},
 			Do: func(ctx context.Context) error {
+				if p.ByRequest {
+					if err := t.client.Pace(t.clients, 1, false); err != nil {
+						return err
+					}
+				}
 				_, rest, _ := strings.Cut(same[0], "://")
 				a, err := t.post(ctx, "/purge/"+rest, p.Soft, nil)
 				if err != nil {

@@ -118,7 +118,7 @@ func TestRate(t *testing.T) {
 		URLs: []string{"http://a.example/1", "http://a.example/2", "http://a.example/3"}})
 	e, ok := errors.AsType[*cdn.Error](err)
 	if !ok || e.Status != 429 || e.RetryAfter < 59*time.Minute || fmt.Sprint(*e.Rest) !=
-		"{[] [http://a.example/2 http://a.example/3] [] false true}" {
+		"{[] [http://a.example/2 http://a.example/3] [] false true false}" {
 		t.Errorf("%v, left %v", err, e.Rest)
 	}
 }
@@ -145,5 +145,38 @@ func TestBadInput(t *testing.T) {
 		if _, err := fastly.New(o); err == nil || strings.Contains(err.Error(), token) {
 			t.Errorf("%+v: %v", o, err)
 		}
+	}
+}
+
+// A client's request never purges everything, and a URL never leads the call with the token
+// elsewhere.
+func TestClientsLedTheToken(t *testing.T) {
+	f := newFakeFastly(t)
+	failtest.Refused(t, target(t, f.URL, nil, 0),
+		cdn.Purge{ByRequest: true, Prefixes: []string{"https://a.example/users/me/note.txt/"}},
+		cdn.Purge{ByRequest: true, All: true},
+		cdn.Purge{URLs: []string{"https://a.example/x/../../../service/SU1Z0/purge_all"}},
+		cdn.Purge{URLs: []string{"https://a.example/x/%2e%2e/..%2f%2E./service/SU1Z0/purge_all"}},
+		cdn.Purge{URLs: []string{"https://../service/SU1Z0/purge_all"}})
+	if len(f.calls) > 0 {
+		t.Errorf("called %q", f.calls)
+	}
+}
+
+// Clients' URLs leave room in what Fastly allows: the outbox sends the others later.
+func TestClientsUsedUpTheRate(t *testing.T) {
+	f := newFakeFastly(t)
+	v := target(t, f.URL, nil, 0)
+	p := cdn.Purge{ByRequest: true}
+	for i := range 300 {
+		p.URLs = append(p.URLs, fmt.Sprint("https://a.example/", i))
+	}
+	e, ok := errors.AsType[*cdn.Error](v.Purge(t.Context(), p))
+	if !ok || e.Kind != cdn.KindPaced || !e.Rest.ByRequest || len(e.Rest.URLs)+len(f.calls) != 300 {
+		t.Errorf("%v after %d calls", e, len(f.calls))
+	}
+	p.ByRequest = false
+	if err := v.Purge(t.Context(), p); err != nil {
+		t.Errorf("the app's: %v", err)
 	}
 }

@@ -16,8 +16,9 @@
 //
 // It reaches URLs alone, no tags and no prefixes. An answer that nginx does not keep (a 404 or an
 // error without a lifetime, one with no-store or Set-Cookie) leaves the old one where it is: a
-// second request shows that, and it is an error. Of a URL with several variants (Vary) only those
-// are renewed that Options.Variants ask for.
+// second request shows that, and it is an error. An answer that nginx has asked the app for is the
+// page's own, whatever its status: the purge is done unless the old one stays. Of a URL with
+// several variants (Vary) only those are renewed that Options.Variants ask for.
 //
 // By file (Options.Folder): where the app can write to the folder of proxy_cache_path, each cached
 // file that a purge covers is removed, and nginx then misses it. All kinds of purges are possible,
@@ -140,20 +141,20 @@ func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 		return err
 	}
 	if t.o.Folder != "" {
-		return t.client.Run(ctx, p.Soft, []call.Step{{Covers: p,
+		return t.client.Run(ctx, p, []call.Step{{Covers: p,
 			Do: func(ctx context.Context) error { return t.remove(ctx, p) }}})
 	}
 	var steps []call.Step
 	for _, same := range call.BySchemeless(p.URLs) {
 		_, rest, _ := strings.Cut(same[0], "://")
 		steps = append(steps, call.Step{Covers: cdn.Purge{URLs: same},
-			Do: func(ctx context.Context) error { return t.refresh(ctx, rest) }})
+			Do: func(ctx context.Context) error { return t.refresh(ctx, rest, p.ByRequest) }})
 	}
-	return t.client.Run(ctx, p.Soft, steps)
+	return t.client.Run(ctx, p, steps)
 }
 
 // refresh has nginx fetch each variant of a URL anew, and looks whether it serves that afterwards.
-func (t *Target) refresh(ctx context.Context, rest string) error {
+func (t *Target) refresh(ctx context.Context, rest string, byRequest bool) error {
 	host, target, _ := strings.Cut(rest, "/")
 	for _, variant := range t.o.Variants {
 		h := variant.Clone()
@@ -162,23 +163,24 @@ func (t *Target) refresh(ctx context.Context, rest string) error {
 		}
 		with := h.Clone()
 		with.Set("Purge-Key", t.o.Secret)
-		fresh, err := t.get(ctx, host, target, with)
+		fresh, err := t.get(ctx, host, target, with, byRequest)
 		if err != nil {
 			return err
 		}
-		if status := fresh.Header.Get("X-Cache-Status"); status != "BYPASS" {
+		if status := fresh.Header.Get(statusField); status != "BYPASS" {
 			return t.client.Fail(cdn.KindPermanent, fresh, fmt.Sprintf("the answer has the "+
 				"X-Cache-Status %.20q, where BYPASS would say that nginx has asked the app: check "+
 				"that Options.Secret is what nginx's map compares with Purge-Key, and see the "+
 				"configuration in the package's documentation", status))
 		}
-		served, err := t.get(ctx, host, target, h)
+		served, err := t.get(ctx, host, target, h, byRequest)
 		if err != nil {
 			return err
 		}
-		switch served.Header.Get("X-Cache-Status") {
+		switch served.Header.Get(statusField) {
 		case "HIT", "STALE", "UPDATING":
 			if served.Status != fresh.Status || !bytes.Equal(served.Body, fresh.Body) {
+				fresh := &call.Answer{Status: fresh.Status} // without the page's Retry-After
 				return t.client.Fail(cdn.KindPermanent, fresh, "nginx did not keep what the app "+
 					"answered, and goes on serving the old answer until that has expired")
 			}
@@ -187,12 +189,24 @@ func (t *Target) refresh(ctx context.Context, rest string) error {
 	return nil
 }
 
-// get asks nginx for a URL. An answer of the app's own, such as 404, is none of its failures.
+// statusField is the field by which nginx says where an answer comes from.
+const statusField = "X-Cache-Status"
+
+// get asks nginx for a URL. An answer of the app's own is none of nginx's failures, whatever its
+// status and its Retry-After: clients can ask for pages that fail. Nor is one that takes too long,
+// if a client's request has changed it.
 func (t *Target) get(
-	ctx context.Context, host, target string, h http.Header,
+	ctx context.Context, host, target string, h http.Header, byRequest bool,
 ) (*call.Answer, error) {
+	began := time.Now()
 	a, err := t.client.Do(ctx, http.MethodGet, t.o.Address+"/"+target, h, host, nil)
-	if e, ok := errors.AsType[*cdn.Error](err); ok && e.Kind == cdn.KindPermanent && a != nil {
+	if byRequest && a == nil && ctx.Err() == nil && time.Since(began) >= t.client.Timeout() {
+		return nil, t.client.Fail(cdn.KindPermanent, nil, "a page that a client's request has "+
+			"changed did not come within Options.Timeout")
+	}
+	e, ok := errors.AsType[*cdn.Error](err)
+	if ok && a != nil && a.Status/100 != 2 &&
+		(e.Kind == cdn.KindPermanent || a.Header.Get(statusField) != "") {
 		return a, nil
 	}
 	return a, err

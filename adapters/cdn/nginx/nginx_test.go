@@ -28,6 +28,7 @@ type fakeNginx struct {
 	pages  map[string]string // by host, path and Accept-Encoding
 	app    func(r *http.Request) (status int, body string)
 	asked  int
+	retry  string           // Retry-After of the app's answers
 	answer http.HandlerFunc // nil: as the configuration says
 }
 
@@ -63,6 +64,9 @@ func (f *fakeNginx) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.pages[key] = body
 	}
 	w.Header().Set("X-Cache-Status", status)
+	if f.retry != "" {
+		w.Header().Set("Retry-After", f.retry)
+	}
 	w.WriteHeader(code)
 	w.Write([]byte(body))
 }
@@ -268,4 +272,37 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%q was taken for a cached page", head)
 		}
 	})
+}
+
+// A page that fails by itself, whatever it says, is no failure of nginx's; what stays in the cache
+// is told all the same, without the page's Retry-After.
+func TestPageThatFailsStoppedPurges(t *testing.T) {
+	for _, status := range []int{401, 403, 404, 429, 500, 503} {
+		f := newFakeNginx(t)
+		f.app = func(*http.Request) (int, string) { return status, "no such report" }
+		f.retry = "3600"
+		n := target(t, nginx.Options{Address: f.URL, Secret: secret})
+		p := cdn.Purge{URLs: []string{"http://a.example/report", "http://a.example/news"}}
+		if err := n.Purge(t.Context(), p); err != nil || f.asked != 4 {
+			t.Errorf("%d: %v after %d requests", status, err, f.asked)
+		}
+		f.pages["a.example/newsidentity"] = "old"
+		e, ok := errors.AsType[*cdn.Error](n.Purge(t.Context(), p))
+		if !ok || e.Kind != cdn.KindPermanent || e.RetryAfter != 0 || len(e.Rest.URLs) != 1 {
+			t.Errorf("%d, and nginx keeps the old page: %v", status, e)
+		}
+	}
+}
+
+// A page that a client's request has changed and that never comes is tried by itself later.
+func TestPageThatHangs(t *testing.T) {
+	f := newFakeNginx(t)
+	release := make(chan struct{})
+	defer close(release)
+	f.answer = func(http.ResponseWriter, *http.Request) { <-release }
+	err := target(t, nginx.Options{Address: f.URL, Secret: secret, Timeout: 10 * time.Millisecond}).Purge(
+		t.Context(), cdn.Purge{ByRequest: true, URLs: []string{"http://a.example/"}})
+	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindPermanent {
+		t.Errorf("%v", err)
+	}
 }

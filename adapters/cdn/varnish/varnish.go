@@ -103,6 +103,7 @@ type Options struct {
 type Target struct {
 	o      Options
 	name   string
+	bans   *call.Rate // of clients' requests
 	client *call.Client
 }
 
@@ -118,7 +119,8 @@ func New(o Options) (*Target, error) {
 		}
 	}
 	_, host, _ := strings.Cut(o.Address, "://")
-	t := &Target{o: o, name: "varnish:" + host}
+	t := &Target{o: o, name: "varnish:" + host,
+		bans: call.NewRate(clientBans, time.Minute, clientBans)}
 	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret).Advising(advice(o.Secret))
 	return t, nil
 }
@@ -141,6 +143,8 @@ const (
 	// default.
 	maxKeys  = 4 << 10
 	maxNames = 256
+	// clientBans is how many bans clients' requests cause in a minute.
+	clientBans = 60
 )
 
 // Check implements [cdn.Checker].
@@ -160,7 +164,8 @@ func (t *Target) Check(p cdn.Purge) error {
 }
 
 // Purge implements [cdn.Target]. Tags go several at once. A soft purge is soft for tags alone: URLs
-// go, and so does what a prefix covers. http and https are one.
+// go, and so does what a prefix covers. http and https are one. Clients' requests cause at most 60
+// bans a minute, since each is tested against what is stored.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 	return t.client.Purge(ctx, t, p, t.steps)
 }
@@ -168,6 +173,11 @@ func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 	add := func(covers cdn.Purge, method, host, target string, fields ...string) {
 		steps = append(steps, call.Step{Covers: covers, Do: func(ctx context.Context) error {
+			if p.ByRequest && method == "BAN" {
+				if err := t.client.Pace(t.bans, 1, false); err != nil {
+					return err
+				}
+			}
 			return t.call(ctx, method, host, target, fields...)
 		}})
 	}

@@ -274,3 +274,24 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// Clients' requests cause few bans, which are tested against all that is stored; the app's are not
+// counted with them, and nor are purges.
+func TestClientsBans(t *testing.T) {
+	f := newFakeVarnish(t)
+	v := target(t, varnish.Options{Address: f.URL})
+	p := cdn.Purge{ByRequest: true, URLs: []string{"https://a.example/x"}}
+	for i := range 100 {
+		p.Prefixes = append(p.Prefixes, fmt.Sprintf("https://a.example/%d/", i))
+	}
+	e, ok := errors.AsType[*cdn.Error](v.Purge(t.Context(), p))
+	if !ok || e.Kind != cdn.KindPaced || len(e.Rest.Prefixes) > 40 || len(e.Rest.Prefixes) < 30 || len(e.Rest.URLs) > 0 {
+		t.Errorf("%v", e)
+	}
+	if p.ByRequest = false; v.Purge(t.Context(), p) != nil {
+		t.Error("the app's bans wait for clients'")
+	}
+	if p = (cdn.Purge{ByRequest: true, URLs: p.URLs}); v.Purge(t.Context(), p) != nil {
+		t.Error("clients' purges of URLs wait for bans")
+	}
+}

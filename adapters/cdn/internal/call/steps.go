@@ -23,12 +23,12 @@ func (c *Client) Purge(
 	if err := target.Check(p); err != nil {
 		return err
 	}
-	return c.Run(ctx, p.Soft, steps(p))
+	return c.Run(ctx, p, steps(p))
 }
 
 // Run takes the steps in their order, and stops at the first that fails: then the error says what
 // is left of the purge.
-func (c *Client) Run(ctx context.Context, soft bool, steps []Step) error {
+func (c *Client) Run(ctx context.Context, p cdn.Purge, steps []Step) error {
 	for i, step := range steps {
 		err := ctx.Err()
 		if err != nil {
@@ -43,7 +43,7 @@ func (c *Client) Run(ctx context.Context, soft bool, steps []Step) error {
 		if !ok {
 			e = c.Fail(cdn.KindTemporary, nil, c.clean(err))
 		}
-		rest := cdn.Purge{Soft: soft}
+		rest := cdn.Purge{Soft: p.Soft, ByRequest: p.ByRequest}
 		for _, left := range steps[i:] {
 			rest.Tags = append(rest.Tags, left.Covers.Tags...)
 			rest.URLs = append(rest.URLs, left.Covers.URLs...)
