@@ -37,7 +37,7 @@ func kindOf(err error) store.ErrorKind {
 		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ELOOP, syscall.ENOTDIR,
 		syscall.EISDIR, syscall.ENOTEMPTY,
 		syscall.ENAMETOOLONG, syscall.EFBIG, syscall.EINVAL, os.ErrClosed, errors.ErrUnsupported,
-		errNotOurs,
+		errNotOurs, errLaterJournal,
 	} {
 		if errors.Is(err, e) {
 			return store.KindPermanent

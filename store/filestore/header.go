@@ -17,6 +17,9 @@ import (
 //	16  8  length of the value
 //	24  4  CRC32C of the value
 //	28  4  CRC32C of the header up to here, and the key
+//
+// Of a file of a later version only the first five bytes are known here: it is a miss, and stays
+// until the end that its mtime repeats.
 const (
 	headerLen = 32
 	magic     = "FRSH\x01\x00"
@@ -27,6 +30,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Why a file is not a value under a key. All are a miss.
 var (
 	errForeign = errors.New("not a value's file, or another key's")
+	errLater   = errors.New("a later version of this package has written the file")
 	errCut     = errors.New("the file has another length than it says")
 	errDamaged = errors.New("the checksum is wrong")
 	errExpired = errors.New("the value has ended")
@@ -57,6 +61,9 @@ func appendHeader(b []byte, key string, h header) []byte {
 
 // parseHeader reads the beginning of a file: of key's, that is, or it is an error.
 func parseHeader(b []byte, key string) (header, error) {
+	if isLater(b, magic[:5]) {
+		return header{}, errLater
+	}
 	if len(b) < headerLen+len(key) {
 		return header{}, errCut
 	}
@@ -74,6 +81,13 @@ func parseHeader(b []byte, key string) (header, error) {
 		length:  int64(binary.BigEndian.Uint64(b[16:])),
 		sum:     binary.BigEndian.Uint32(b[24:]),
 	}, nil
+}
+
+// isLater reports whether what begins with b is of a later version than ours, the last byte of
+// known.
+func isLater(b []byte, known string) bool {
+	at := len(known) - 1
+	return len(b) > at && string(b[:at]) == known[:at] && b[at] > known[at]
 }
 
 // parseAlive is parseHeader for a file of so many bytes, whose value must not have ended at now.

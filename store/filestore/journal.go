@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/crc32"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -39,9 +40,10 @@ type journal struct {
 	end     int64 // of what has been read: whole records
 	size    int64 // of the file when it was last looked at
 	begun   beginning
-	marks   []store.Numbered // numbers without gaps, the first of them begun.base+1
-	known   uint64           // the greatest number ever seen, in this file or one before it
-	changed chan struct{}    // closed when marks have come
+	marks   []store.Numbered  // numbers without gaps, the first of them begun.base+1
+	later   map[uint64]string // the records of those that are not known here, by their numbers
+	known   uint64            // the greatest number ever seen, in this file or one before it
+	changed chan struct{}     // closed when marks have come
 }
 
 // JournalName implements [store.NamedJournal]: by the folder and the prefix.
@@ -212,7 +214,8 @@ func (j *journal) load() error {
 		f.Close()
 		return err
 	}
-	j.file, j.id, j.end, j.begun, j.marks = f, identifyInfo(info), journalHeaderLen, begun, nil
+	j.file, j.id, j.end, j.begun = f, identifyInfo(info), journalHeaderLen, begun
+	j.marks, j.later = nil, make(map[uint64]string)
 	j.size = info.Size()
 	known := j.known
 	err = j.readOn()
@@ -234,8 +237,9 @@ func (j *journal) readOn() error {
 	if _, err := j.file.ReadAt(b, j.end); err != nil {
 		return errDoubt // cut meanwhile
 	}
-	marks, taken, err := parseRecords(b, j.head())
-	j.take(marks, int64(taken))
+	p, err := parseRecords(b, j.head())
+	maps.Copy(j.later, p.later)
+	j.take(p.marks, int64(p.taken))
 	return err
 }
 
@@ -294,10 +298,26 @@ func (j *journal) append(what []store.Mark) error {
 func (j *journal) compact() {
 	n, bytes := 0, j.end
 	for len(j.marks)-n > history.MaxMarks*3/4 || bytes > history.MaxBytes*3/4 {
-		bytes -= int64(recordLen + len(j.marks[n].Name))
+		bytes -= j.recordSize(j.marks[n])
 		n++
 	}
 	j.replace(beginning{base: j.begun.base + uint64(n)}, j.marks[n:])
+}
+
+// recordSize is the length of the record of a mark that is in the journal.
+func (j *journal) recordSize(n store.Numbered) int64 {
+	if record, later := j.later[n.Number]; later {
+		return int64(len(record))
+	}
+	return int64(recordLen + len(n.Name))
+}
+
+// record appends the record of a mark that is in the journal, as it is there.
+func (j *journal) record(b []byte, n store.Numbered) []byte {
+	if record, later := j.later[n.Number]; later {
+		return append(b, record...)
+	}
+	return appendRecord(b, n)
 }
 
 // replace makes another file the journal. The lock is held.
@@ -305,7 +325,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 	begun.synced, begun.boot = j.backend.config.Fsync || bootID() == "", bootSum()
 	b := appendBeginning(nil, begun)
 	for _, m := range marks {
-		b = appendRecord(b, m)
+		b = j.record(b, m)
 	}
 	temp, err := newTemp(j.folder())
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // A lease is a file in ~leases, named like a value's, which says who holds it and until when. Its
 // 32 bytes, big-endian: FRLS, when it ends in milliseconds since 1970, 16 random bytes of the
 // holder's, and the CRC32C of all before. A call locks it to read or write it. Nobody holds a lease
-// that is cut or damaged.
+// that is cut or damaged. A lease of another format is to lie in another folder.
 const (
 	leasesName = "~leases"
 	leaseMagic = "FRLS"

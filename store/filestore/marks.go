@@ -28,6 +28,11 @@ import (
 //	18  4  CRC32C of the name
 //	22     name
 //
+// A letter that is not known, or a byte other than 0 behind it, is a later version's: the mark
+// counts as one that covers everything, and stays as it is in the file. In every version a header
+// has the checksum of its first 20 bytes where it is here, so that one of a later version is told
+// from one that is damaged: the file is left alone, and every call fails.
+//
 // The record's first checksum tells a record that is not complete, which the next Append takes for
 // the work of a process that was killed and overwrites, from one that is damaged, after which
 // nothing can be relied on.
@@ -63,11 +68,22 @@ func flag(b bool) byte {
 // errDoubt says that marks may have been lost.
 var errDoubt = errors.New("the journal is damaged")
 
+// errLaterJournal says that a journal is of a version that is not known here.
+var errLaterJournal = errors.New("a later version of Freshet keeps the journal in a format that is " +
+	"not known here: update this program; if no process of the later version will run again, remove " +
+	"the journal's file")
+
 func parseBeginning(b []byte) (beginning, error) {
-	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic || b[5] > 1 ||
-		b[6] != 0 || b[7] != 0 ||
+	version := len(journalMagic) - 1
+	if len(b) < journalHeaderLen || string(b[:version]) != journalMagic[:version] ||
 		crc32.Checksum(b[:20], castagnoli) != binary.BigEndian.Uint32(b[20:]) {
 		return beginning{}, errDoubt
+	}
+	switch {
+	case b[version] < journalMagic[version]:
+		return beginning{}, errDoubt
+	case b[version] > journalMagic[version], b[5] > 1, b[6] != 0, b[7] != 0:
+		return beginning{}, errLaterJournal
 	}
 	return beginning{base: binary.BigEndian.Uint64(b[8:]), synced: b[5] == 1,
 		boot: binary.BigEndian.Uint32(b[16:])}, nil
@@ -83,31 +99,44 @@ func appendRecord(b []byte, n store.Numbered) []byte {
 	return append(b, n.Name...)
 }
 
-// parseRecords returns the marks in b, the first of which has the number after last, and how many
-// bytes they take. What follows is not complete, or, after errDoubt, damaged.
-func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err error) {
+// parsed are the whole records at the beginning of some bytes.
+type parsed struct {
+	marks []store.Numbered
+	later map[uint64]string // the records of marks that are not known here, by their numbers
+	taken int               // how many bytes the records take
+}
+
+// parseRecords returns the records in b, the first of which has the number after last. What follows
+// them is not complete, or, after errDoubt, damaged.
+func parseRecords(b []byte, last uint64) (p parsed, err error) {
 	for {
-		r := b[taken:]
+		r := b[p.taken:]
 		if len(r) < recordLen {
-			return marks, taken, nil
+			return p, nil
 		}
 		length := int(binary.BigEndian.Uint32(r))
-		mark, known := history.OfLetter(r[12], "")
-		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: mark}
+		number := binary.BigEndian.Uint64(r[4:])
 		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) ||
-			n.Number != last+1 || !known || r[13] != 0 {
-			return marks, taken, errDoubt
+			number != last+1 {
+			return p, errDoubt
 		}
 		if len(r)-recordLen < length {
-			return marks, taken, nil
+			return p, nil
 		}
-		name := r[recordLen : recordLen+length]
-		if crc32.Checksum(name, castagnoli) != binary.BigEndian.Uint32(r[18:]) {
-			return marks, taken, errDoubt
+		r = r[:recordLen+length]
+		if crc32.Checksum(r[recordLen:], castagnoli) != binary.BigEndian.Uint32(r[18:]) {
+			return p, errDoubt
 		}
-		n.Name = string(name)
-		marks = append(marks, n)
-		taken += recordLen + length
-		last = n.Number
+		mark, known := history.OfLetter(r[12], string(r[recordLen:]))
+		if !known || r[13] != 0 {
+			mark = history.All
+			if p.later == nil {
+				p.later = make(map[uint64]string)
+			}
+			p.later[number] = string(r)
+		}
+		p.marks = append(p.marks, store.Numbered{Mark: mark, Number: number})
+		p.taken += len(r)
+		last = number
 	}
 }

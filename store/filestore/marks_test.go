@@ -3,10 +3,12 @@ package filestore
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"testing"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 func FuzzJournal(f *testing.F) {
@@ -15,21 +17,26 @@ func FuzzJournal(f *testing.F) {
 		Soft: true}, Number: 9})
 	f.Add(whole, uint64(7))
 	f.Add(whole[:len(whole)-1], uint64(7))
+	f.Add(recordOf(8, 'u', 3, "of a later version"), uint64(7))
 	f.Add(appendBeginning(nil, beginning{base: 7, synced: true, boot: 5}), uint64(0))
 	f.Fuzz(func(t *testing.T, b []byte, last uint64) {
-		marks, taken, err := parseRecords(b, last)
-		if taken > len(b) || err != nil && err != errDoubt {
-			t.Fatalf("%d of %d bytes, %v", taken, len(b), err)
+		p, err := parseRecords(b, last)
+		if p.taken > len(b) || err != nil && err != errDoubt {
+			t.Fatalf("%d of %d bytes, %v", p.taken, len(b), err)
 		}
 		var again []byte
-		for i, m := range marks {
+		j := journal{later: p.later}
+		for i, m := range p.marks {
 			if m.Number != last+1+uint64(i) {
 				t.Fatalf("mark %d after %d has number %d", i, last, m.Number)
 			}
-			again = appendRecord(again, m)
+			if _, later := p.later[m.Number]; later && m.Mark != history.All {
+				t.Fatalf("mark %d is not known, and does not cover everything: %+v", i, m)
+			}
+			again = j.record(again, m)
 		}
-		if !bytes.Equal(again, b[:taken]) {
-			t.Errorf("%q gave %+v, which is encoded as %q", b[:taken], marks, again)
+		if !bytes.Equal(again, b[:p.taken]) {
+			t.Errorf("%q gave %+v, which is encoded as %q", b[:p.taken], p, again)
 		}
 		if begun, err := parseBeginning(b); err == nil && !bytes.Equal(appendBeginning(nil, begun),
 			b[:journalHeaderLen]) {
@@ -53,35 +60,36 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	for story, b := range map[string][]byte{
 		"a number too few":      recordOf(7, 't', 0, "second"),
 		"a number too many":     recordOf(9, 't', 0, "second"),
-		"a kind of the future":  recordOf(8, 'u', 0, "second"),
-		"more than a letter":    recordOf(8, 't', 1, "second"),
 		"zeros":                 make([]byte, recordLen),
 		"a name that is longer": append(recordOf(8, 't', 0, "secon")[:recordLen], "secox"...),
 	} {
-		marks, taken, err := parseRecords(append(bytes.Clone(first), b...), 6)
-		if len(marks) != 1 || taken != len(first) || err != errDoubt {
-			t.Errorf("%s: %d marks in %d bytes, %v; want the first, and doubt", story, len(marks),
-				taken, err)
+		p, err := parseRecords(append(bytes.Clone(first), b...), 6)
+		if len(p.marks) != 1 || p.taken != len(first) || err != errDoubt {
+			t.Errorf("%s: %d marks in %d bytes, %v; want the first, and doubt", story, len(p.marks),
+				p.taken, err)
 		}
 	}
 	for n := range whole {
 		damaged := bytes.Clone(whole)
 		damaged[n] ^= 1
-		if marks, taken, err := parseRecords(append(bytes.Clone(first), damaged...), 6); len(marks) != 1 || taken != len(first) || err != errDoubt {
-			t.Errorf("byte %d: %d marks in %d bytes, %v; want the first, and doubt", n, len(marks),
-				taken, err)
-		}
-		if marks, taken, err := parseRecords(append(bytes.Clone(first), whole[:n]...), 6); len(marks) != 1 || taken != len(first) || err != nil {
-			t.Errorf("cut to %d bytes: %d marks in %d bytes, %v; want the first, and no doubt", n,
-				len(marks), taken, err)
-		}
+		wantParsed(t, fmt.Sprint("byte ", n), append(bytes.Clone(first), damaged...), 1, len(first),
+			errDoubt)
+		wantParsed(t, fmt.Sprint("cut to ", n), append(bytes.Clone(first), whole[:n]...), 1,
+			len(first), nil)
 	}
 	nameless := recordOf(8, 'e', 0, "")
-	if marks, taken, err := parseRecords(append(bytes.Clone(first), nameless...), 6); len(marks) != 2 || taken != len(first)+recordLen || err != nil {
-		t.Errorf("the last without a name: %d marks in %d bytes, %v", len(marks), taken, err)
-	}
-	if marks, taken, err := parseRecords(append(bytes.Clone(first), whole...), 6); len(marks) != 2 || taken != len(first)+len(whole) || err != nil {
-		t.Errorf("whole: %d marks in %d bytes, %v", len(marks), taken, err)
+	wantParsed(t, "the last without a name", append(bytes.Clone(first), nameless...), 2,
+		len(first)+recordLen, nil)
+	wantParsed(t, "whole", append(bytes.Clone(first), whole...), 2, len(first)+len(whole), nil)
+}
+
+// wantParsed parses records after number 6.
+func wantParsed(t *testing.T, story string, b []byte, marks, taken int, want error) {
+	t.Helper()
+	p, err := parseRecords(b, 6)
+	if len(p.marks) != marks || p.taken != taken || err != want {
+		t.Errorf("%s: %d marks in %d bytes, %v; want %d in %d, %v", story, len(p.marks), p.taken, err,
+			marks, taken, want)
 	}
 }
 
@@ -105,12 +113,19 @@ func TestBeginningsThatAreDamaged(t *testing.T) {
 			}
 		}
 		if n < 8 && n != 5 {
-			if begun, err := parseBeginning(resummed(n, whole[n]+1)); err != errDoubt {
-				t.Errorf("byte %d with a right checksum: %+v, %v", n, begun, err)
+			want := errDoubt
+			if n > 3 {
+				want = errLaterJournal
+			}
+			if begun, err := parseBeginning(resummed(n, whole[n]+1)); err != want {
+				t.Errorf("byte %d with a right checksum: %+v, %v, want %v", n, begun, err, want)
 			}
 		}
 	}
-	if begun, err := parseBeginning(resummed(5, 2)); err != errDoubt {
+	if begun, err := parseBeginning(resummed(4, 1)); err != errDoubt {
+		t.Errorf("an earlier version: %+v, %v", begun, err)
+	}
+	if begun, err := parseBeginning(resummed(5, 2)); err != errLaterJournal {
 		t.Errorf("more than synced: %+v, %v", begun, err)
 	}
 }

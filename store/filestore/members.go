@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // Each member of a journal is a file in a folder beside the journal's file, named after the member's
@@ -25,11 +26,13 @@ import (
 //	13  4  CRC32C of the 13 bytes before and of the name
 //	17     name
 //
-// A file that is cut or damaged is nobody's: a process that lives has written the whole.
+// A file that is cut or damaged is nobody's: a process that lives has written the whole. In a later
+// version the ID is the name, and the mtime when the lease began, as here. What its member has
+// applied is not known: see history.LaterMember.
 const (
 	memberMagic  = "FRMB\x01"
 	memberLen    = 17
-	memberMost   = memberLen + 128
+	memberMost   = 4 << 10 // of a file, in every version
 	membersName  = mark + "members"
 	clockSetBack = time.Second // by so much a file is ahead when the clock was
 )
@@ -248,6 +251,9 @@ func appendMember(b []byte, m store.Member) []byte {
 
 // parseMember reads the file of the member with that ID.
 func parseMember(b []byte, id string) (m store.Member, ok bool) {
+	if isLater(b, memberMagic) {
+		return history.LaterMember(id), true
+	}
 	m.ID = id
 	if len(b) < memberLen || string(b[:len(memberMagic)]) != memberMagic {
 		return m, false

@@ -124,7 +124,7 @@ func TestWhatIsNoMember(t *testing.T) {
 	other[len(memberMagic)+7]++
 	for name, content := range map[string][]byte{
 		"empty~": {}, "cut~": whole[:len(whole)-1], "cut-early~": whole[:memberLen-1],
-		"other~": other, "later~": append([]byte("FRMB\x02"), whole[5:]...), "great~": make([]byte, 1<<20),
+		"other~": other, "older~": append([]byte("FRMB\x00"), whole[5:]...), "great~": make([]byte, 1<<20),
 		"no-mark": whole, "a b~": whole, "two-lines~": appendMember(nil, store.Member{Name: "a\nb"}),
 	} {
 		writeNew(t, j.membersFolder()+"/"+name, content)
@@ -143,7 +143,7 @@ func TestWhatIsNoMember(t *testing.T) {
 	}
 	began(t, j, time.Hour, "empty", "cut", "other")
 	for range 2 { // one's own is replaced
-		renew(t, j, "later", "link", "pipe", "other")
+		renew(t, j, "older", "link", "pipe", "other")
 	}
 	all, err = j.Members(t.Context())
 	if _, gone := os.Stat(j.memberPath("empty")); err != nil || len(all) != 5 || !os.IsNotExist(gone) {

@@ -10,7 +10,7 @@ import (
 )
 
 // read returns the value under key, or what its file's first most bytes tell of it, or errAbsent.
-// What is no value of key's is removed.
+// What is no value of key's is removed, but for a value of a later version that has not ended.
 func (b *Backend) read(f *folder, key string, most int64) (value []byte, h header, err error) {
 	path := f.file(key)
 	for range 3 {
@@ -38,7 +38,7 @@ func (b *Backend) read(f *folder, key string, most int64) (value []byte, h heade
 			b.touch(f, key, id, h, now, changes)
 			return value, h, nil
 		}
-		if b.discard(f, key, id) {
+		if err == errLater && now.UnixMilli() < expiryHint(id) || b.discard(f, key, id) {
 			break
 		} // else it has changed since: look again
 	}

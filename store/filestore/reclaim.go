@@ -57,7 +57,10 @@ func (b *Backend) reclaim(
 ) (size int64, gone bool) {
 	before := int64(headerLen + len(key))
 	file, id, err := readFile(f.file(key), b.owner.Load(), b.largest(), before+int64(n))
-	if err != nil || int64(len(file)) < before || !dead(file[before:], id.size-before) {
+	if err == nil {
+		_, err = parseHeader(file, key)
+	}
+	if err != nil || !dead(file[before:], id.size-before) {
 		return 0, false
 	}
 	b.discard(f, key, id)

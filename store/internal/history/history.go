@@ -67,3 +67,10 @@ func Mark(kind int, name string, soft bool) store.Mark {
 	}
 	return store.Mark{Kind: store.MarkKind(kind), Name: name, Soft: soft}
 }
+
+// LaterMember returns the member of a journal that a later version has put on the list, in a form
+// that is not known here. It has applied nothing as far as anybody knows here, so that a wait for
+// all members names it and does not end before its lease.
+func LaterMember(id string) store.Member {
+	return store.Member{ID: id, Name: "(of a later version)"}
+}
