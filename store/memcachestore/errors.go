@@ -91,7 +91,8 @@ type hinted struct {
 	hint string
 }
 
-var errNoNumber = errors.New("the journal's number is not a number: another program has written there")
+var errNoNumber = errors.New("the journal's number is not a number: another program has written " +
+	"there, or a later version of Freshet: then update this program")
 
 // judgeAnswer finds the server's words in the vendor's text about an unexpected answer. Nothing
 // else of that text may be shown: it may be a part of a value.

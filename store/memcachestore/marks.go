@@ -9,7 +9,8 @@ import (
 
 // A record is one item of a journal: the marks of one Append, or some of them, with numbers that
 // follow each other. Its key has the greatest of them. Instead of marks it may say that what was to
-// be here and before is forgotten.
+// be here and before is forgotten. So does one of another version, and one with a mark that is not
+// known here, for who reads it: it stays as it is.
 //
 //	version, 1 byte; forgotten, 1 byte; count, varint
 //	for each mark: letter, 1 byte; length of its name, varint; name

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/history"
 	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
@@ -202,7 +204,8 @@ func (p place) list(ctx context.Context, op string) (l memberList, err error) {
 	var ok bool
 	if l.members, ok = parseList(l.item.Value); !ok || l.item.Flags != memberListItem {
 		return l, driver.Refuse(op, p.prefix, "the journal's list of members is not ours: "+
-			"another program has written there")
+			"another program has written there, or a later version of Freshet: then update this "+
+			"program")
 	}
 	return l, nil
 }
@@ -228,6 +231,11 @@ func (p place) look(ctx context.Context, op string, l *memberList) ([]store.Memb
 		for i, d := range some {
 			item := found[keys[i]]
 			if item == nil {
+				continue
+			}
+			if isLaterMember(item) {
+				m := history.LaterMember(hex.EncodeToString(d[:]))
+				all, there = append(all, m), append(there, d)
 				continue
 			}
 			m, ok := parseMember(item.Value, now)
@@ -283,7 +291,8 @@ func parseList(b []byte) (members []digest, ok bool) {
 }
 
 // A member is its version, 1 byte; when it renewed in milliseconds of the Unix clock, 8; the number
-// it has applied, 8; the length of its ID, 1; its ID and its name.
+// it has applied, 8; the length of its ID, 1; its ID and its name. Of one of a later version only
+// the first byte is known here, and that it is a member.
 const (
 	memberVersion = 1
 	memberNotes   = 1 + 8 + 8 + 1
@@ -295,6 +304,11 @@ func appendMember(b []byte, m store.Member, now time.Time) []byte {
 	b = binary.BigEndian.AppendUint64(b, m.Applied)
 	b = append(b, byte(len(m.ID)))
 	return append(append(b, m.ID...), m.Name...)
+}
+
+// isLaterMember reports whether an item is a member of a later version.
+func isLaterMember(item *memcache.Item) bool {
+	return item.Flags == memberItem && len(item.Value) > 0 && item.Value[0] > memberVersion
 }
 
 // parseMember reads a member whose lease has not ended.

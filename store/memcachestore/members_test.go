@@ -173,13 +173,13 @@ func TestAnotherProgramsMembers(t *testing.T) {
 	s := testserver.SharedMemcached(t)
 	good := appendMember(nil, store.Member{ID: "a", Name: "web"}, time.Now())
 	for story, item := range map[string]memcache.Item{
-		"a list of other flags":       {Value: appendList(nil, nil)},
-		"an empty list":               {Flags: memberListItem},
-		"a list of a later version":   {Flags: memberListItem, Value: []byte{2}},
-		"a list that is cut":          {Flags: memberListItem, Value: append(appendList(nil, nil), 1)},
-		"a member of other flags":     {Value: good},
-		"a member that is cut":        {Flags: memberItem, Value: good[:memberNotes]},
-		"a member of a later version": {Flags: memberItem, Value: append([]byte{2}, good[1:]...)},
+		"a list of other flags":     {Value: appendList(nil, nil)},
+		"an empty list":             {Flags: memberListItem},
+		"a list of a later version": {Flags: memberListItem, Value: []byte{2}},
+		"a list that is cut":        {Flags: memberListItem, Value: append(appendList(nil, nil), 1)},
+		"a member of other flags":   {Value: good},
+		"a member that is cut":      {Flags: memberItem, Value: good[:memberNotes]},
+		"a member of no version":    {Flags: memberItem, Value: append([]byte{0}, good[1:]...)},
 		"another member": {Flags: memberItem, Value: appendMember(nil, store.Member{ID: "b"},
 			time.Now())},
 		"a name of two lines": {Flags: memberItem, Value: append(bytes.Clone(good), '\n')},

@@ -9,11 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // The members of a journal are the fields of a hash, beside its stream and in the same slot. Under
 // a member's ID it has when the lease began, by the server's clock in microseconds, the number that
-// the member has applied, and its name. The hash has no lifetime, so that a server that evicts only
+// the member has applied, and its name. Where a letter follows the time, what follows is a later
+// version's. The hash has no lifetime, so that a server that evicts only
 // keys with one keeps it as it keeps the journal. Members and those who join remove what has ended.
 //
 // Numbers of members are never numbers to Lua, which has 53 bits for one.
@@ -114,10 +116,18 @@ func (j *journal) Members(ctx context.Context) ([]store.Member, error) {
 func readMember(id, age, rest string) (m store.Member, ok bool) {
 	applied, name, ok := strings.Cut(rest, " ")
 	micros, err := strconv.ParseInt(age, 10, 64)
-	if err != nil || !ok {
+	if err != nil || rest == "" {
 		return m, false
 	}
 	m = store.Member{ID: id, Name: name, Age: time.Duration(micros) * time.Microsecond}
+	if 'a' <= rest[0] && rest[0] <= 'z' {
+		later := history.LaterMember(id)
+		later.Age = m.Age
+		return later, later.Validate() == nil
+	}
+	if !ok {
+		return m, false
+	}
 	m.Applied, err = strconv.ParseUint(applied, 10, 64)
 	return m, err == nil && m.Validate() == nil
 }
