@@ -24,7 +24,8 @@ const (
 // file or, where the disk takes nothing, by keeping theirs locked until Clear. A file that cannot
 // be read is an error once; the marks of the others count all the same. A file of another journal
 // is an error once, too: its marks are returned, since that may be this journal by another name,
-// and it stays, since it may not. One goroutine at a time calls Adopt.
+// and it stays, since it may not. So does a file of a later version, for which one mark of
+// everything is returned. One goroutine at a time calls Adopt.
 func (s *Spool) Adopt() (marks []store.Mark, err error) {
 	entries, err := os.ReadDir(s.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -50,15 +51,11 @@ func (s *Spool) Adopt() (marks []store.Mark, err error) {
 		if f == nil {
 			continue
 		}
-		left, journal := read(f)
-		if journal != "" && journal != s.journal {
+		left, err := s.read(f)
+		if err != nil {
 			f.Close()
 			s.leave(path)
-			wrong = append(wrong, fmt.Errorf("%s has %d invalidations for the journal %s, and this "+
-				"process has the journal %s: they are sent to this one, and the file stays for "+
-				"the other: give each journal a folder of its own, or remove the file if both are "+
-				"one", path, len(left), journal, cmp.Or(s.journal, "of the app's own")))
-			others = append(others, left...)
+			wrong, others = append(wrong, err), append(others, left...)
 			continue
 		}
 		files, marks = append(files, f), append(marks, left...)
@@ -98,13 +95,28 @@ func openLeft(path string) (*os.File, error) {
 	return f, nil
 }
 
-// read returns the marks in a file, and the name of their journal. What cannot be read may be any.
-func read(f *os.File) (marks []store.Mark, journal string) {
+// read returns the marks in a file. What cannot be read may be any. The error says why the file has
+// to stay for another process.
+func (s *Spool) read(f *os.File) (marks []store.Mark, err error) {
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil || len(b) > maxFile {
-		return []store.Mark{everything}, journalOf(b)
+		marks = []store.Mark{everything}
+	} else {
+		marks = parse(b)
 	}
-	return parse(b), journalOf(b)
+	journal := journalOf(b)
+	switch {
+	case isLater(b):
+		return marks, fmt.Errorf("%s has invalidations that a process of a later version has left: "+
+			"one of everything is sent in their place, and the file stays for a process of that "+
+			"version: remove it if none will run again", f.Name())
+	case journal != "" && journal != s.journal:
+		return marks, fmt.Errorf("%s has %d invalidations for the journal %s, and this "+
+			"process has the journal %s: they are sent to this one, and the file stays for "+
+			"the other: give each journal a folder of its own, or remove the file if both are "+
+			"one", f.Name(), len(marks), journal, cmp.Or(s.journal, "of the app's own"))
+	}
+	return marks, nil
 }
 
 func (s *Spool) isLeft(path string) bool {

@@ -18,6 +18,7 @@ import (
 //	         its name
 const (
 	fileHeader   = "FRSP\x01\x00\x00\x00"
+	versionAt    = 4
 	recordHeader = 8
 	markHeader   = 2
 
@@ -49,6 +50,12 @@ func checksum(record []byte) uint32 {
 	return crc32.Update(crc32.Checksum(record[:4], castagnoli), castagnoli, record[recordHeader:])
 }
 
+// isLater reports whether a file is of a later version, which is all that is known of it here.
+func isLater(b []byte) bool {
+	return len(b) >= len(fileHeader) && string(b[:versionAt]) == fileHeader[:versionAt] &&
+		b[versionAt] > fileHeader[versionAt] && string(b[versionAt+1:len(fileHeader)]) == "\x00\x00\x00"
+}
+
 // parse returns the marks in a file. An empty file has none. Where it has anything that is not a
 // whole record, whether the write was cut, the disk has damaged it or a later version wrote it, one
 // hard MarkEverything stands for that and for all behind it: a record that was cut is of a call
@@ -76,7 +83,7 @@ func parse(b []byte) (marks []store.Mark) {
 
 // journalOf returns the name of the journal that a file's marks are for, or "" if it has none.
 func journalOf(b []byte) (name string) {
-	if len(b) >= len(fileHeader) {
+	if len(b) >= len(fileHeader) && !isLater(b) {
 		name, _ = cutJournal(b[len(fileHeader):])
 	}
 	return name

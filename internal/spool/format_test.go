@@ -41,6 +41,14 @@ func TestTheFormatStays(t *testing.T) {
 	if got := hex.EncodeToString(b); got != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("%s, want %s", got, want)
 	}
+	b, _ = fileOf("redis://a/0", store.Mark{Kind: store.MarkEverything})
+	const named = "46525350 01000000 0000000d 04b0229b ff00 72656469733a2f2f612f30 00000002 2ca2861e 0300"
+	if got := hex.EncodeToString(b); got != strings.ReplaceAll(named, " ", "") {
+		t.Errorf("%s, want %s", got, named)
+	}
+	if got := parse(b); !slices.Equal(got, []store.Mark{everything}) || journalOf(b) != "redis://a/0" {
+		t.Errorf("read as %v for the journal %q", got, journalOf(b))
+	}
 }
 
 // Whatever byte a file ends at, the whole records count, and one mark of everything stands for what
