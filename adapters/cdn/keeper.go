@@ -36,6 +36,7 @@ type keeper struct {
 	beaten  time.Time       // when the store last began to take that this process lives
 	doubts  int             // see doubtful
 	strange map[string]bool // names of targets that are not ours and that the log has
+	later   bool            // the log has that there are records of a later version
 	failing bool            // the log has that the store fails
 	hung    *hung
 }
@@ -280,6 +281,14 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 		return nil, nil, err
 	}
 	o, err := decode(b)
+	if err == errLater {
+		if !k.later {
+			k.out.options.Log.Warn("cdn: the store has purges that a process of a later version has "+
+				"left: they stay for one of that version", "key", key)
+			k.later = true
+		}
+		return nil, nil, nil
+	}
 	if err != nil {
 		k.out.options.Log.Error("cdn: the store has a record of a purge that cannot be read, and "+
 			"loses it: purge what you know of by hand", "key", key, "error", err)
@@ -330,7 +339,7 @@ func (k *keeper) owed(ctx context.Context, all []Owed) ([]Owed, error) {
 				return all, fmt.Errorf("cdn: Owed: %w", err)
 			}
 			left, err := decode(b)
-			if err != nil {
+			if err != nil && err != errLater {
 				continue // the log gets it when it is taken over
 			}
 			at := slices.IndexFunc(all, func(o Owed) bool { return o.Target == left.target })
@@ -338,7 +347,7 @@ func (k *keeper) owed(ctx context.Context, all []Owed) ([]Owed, error) {
 				at = len(all)
 				all = append(all, Owed{Target: left.target, Since: left.since})
 			}
-			if all[at].Count += left.purge.Len(); left.since.Before(all[at].Since) {
+			if all[at].Count += max(left.purge.Len(), 1); left.since.Before(all[at].Since) {
 				all[at].Since = left.since
 			}
 		}

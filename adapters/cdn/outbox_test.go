@@ -631,3 +631,36 @@ func TestBadOptions(t *testing.T) {
 }
 
 type bare struct{ store.Backend }
+
+// A record of a later version is nobody's to send who does not know all of it: it stays, counts as
+// owed, and the log says so once.
+func TestARecordOfALaterVersionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := memstore.NewBackend(64 << 20)
+		defer backend.Close()
+		const key = "freshet-cdn:owed.0123456789abcdef.edge.0000000000000011"
+		const record = `{"target":"edge","since":"2026-11-30T04:00:00Z","tags":["a"],"regions":["eu"]}`
+		if err := backend.Set(t.Context(), key, []byte(record), 24*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		var said strings.Builder
+		edge := &fakeTarget{name: "edge"}
+		box := open(t, cdn.Options{Targets: []cdn.Target{edge}, Store: backend,
+			Log: slog.New(slog.NewTextHandler(&said, nil))})
+		purge(t, box, tags("b"))
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if edge.has() != "b" {
+			t.Errorf("taken %q, want b alone", edge.has())
+		}
+		if got, err := backend.Get(t.Context(), key); string(got) != record {
+			t.Errorf("the record is %q, %v", got, err)
+		}
+		if n := strings.Count(said.String(), "a process of a later version"); n != 1 {
+			t.Errorf("the log says it %d times: %s", n, said.String())
+		}
+		if owed, err := box.Owed(t.Context()); err != nil || len(owed) != 1 || owed[0].Count != 1 {
+			t.Errorf("owed: %+v, %v", owed, err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package cdn
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,8 @@ import (
 )
 
 // record is what the store keeps of a purge that a target is owed. Names are percent-encoded: tags
-// are any bytes, and JSON is text.
+// are any bytes, and JSON is text. A later version may add fields, and change none: a record that
+// has others is left to a process that knows them.
 type record struct {
 	Target   string    `json:"target"`
 	Since    time.Time `json:"since"`
@@ -52,7 +54,11 @@ func (o owing) encode() []byte {
 // maxRecord bounds what is read of a record: more than the largest that is written.
 const maxRecord = 64 << 20
 
-// decode reads a record. What it returns is as Clean leaves it: a store may hold anything.
+// errLater says that a record has what is not known here.
+var errLater = errors.New("a record of a later version")
+
+// decode reads a record. What it returns is as Clean leaves it: a store may hold anything. Of a
+// record of a later version it returns what it knows, and an error that is errLater.
 func decode(b []byte) (o owing, err error) {
 	if len(b) > maxRecord {
 		return o, fmt.Errorf("a record of %d bytes", len(b))
@@ -60,6 +66,11 @@ func decode(b []byte) (o owing, err error) {
 	var r record
 	if err = json.Unmarshal(b, &r); err != nil {
 		return o, err
+	}
+	strict := json.NewDecoder(bytes.NewReader(b))
+	strict.DisallowUnknownFields()
+	if strict.Decode(new(record)) != nil { // though it was read above
+		defer func() { err = errLater }()
 	}
 	if r.Target == "" {
 		return o, errors.New("a record that names no target")

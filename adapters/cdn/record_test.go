@@ -81,3 +81,31 @@ func FuzzURL(f *testing.F) {
 		}
 	})
 }
+
+// The record of a purge, written and read, and the keys. They must stay, or get more fields: see
+// CONTRIBUTING.md.
+func TestTheFormatStays(t *testing.T) {
+	since := time.Date(2026, 11, 30, 4, 0, 0, 5, time.UTC)
+	o := owing{"edge", since, Purge{Tags: []string{"a b", "\xff"}, URLs: []string{"https://a.example/?q=1"},
+		Prefixes: []string{"http://a.example/"}, Soft: true}, true, true}
+	const want = `{"target":"edge","since":"2026-11-30T04:00:00.000000005Z","tags":["a+b","%FF"],` +
+		`"urls":["https%3A%2F%2Fa.example%2F%3Fq%3D1"],"prefixes":["http%3A%2F%2Fa.example%2F"],` +
+		`"soft":true,"client":true,"unsent":true}`
+	if got := string(o.encode()); got != want {
+		t.Errorf("written as\n%s, want\n%s", got, want)
+	}
+	if got, err := decode([]byte(want)); !reflect.DeepEqual(got, o) || err != nil {
+		t.Errorf("read as %+v, %v", got, err)
+	}
+	const all = `{"target":"edge","since":"2026-11-30T04:00:00.000000005Z","all":true}`
+	if got := string(owing{target: "edge", since: since, purge: Purge{All: true}}.encode()); got != all {
+		t.Errorf("written as\n%s, want\n%s", got, all)
+	}
+	k := &keeper{node: "0123456789abcdef", out: &Outbox{options: Options{Prefix: "freshet-cdn:"}}}
+	if got := k.key("ed-ge", 17); got != "freshet-cdn:owed.0123456789abcdef.ed-ge.0000000000000011" {
+		t.Errorf("the key is %q", got)
+	}
+	if got := k.alive(k.node); got != "freshet-cdn:alive.0123456789abcdef" {
+		t.Errorf("the key of who lives is %q", got)
+	}
+}
