@@ -121,3 +121,17 @@ func FuzzVerify(f *testing.F) {
 		t.Errorf("%q is good, and was never signed", text)
 	})
 }
+
+// A token of another version of the program is good here: clients keep theirs for its life. A
+// change takes a new version.
+func TestTheFormatStays(t *testing.T) {
+	s := signer("written", first)
+	token := Token{Number: 17, Unsent: 1796040007, Expires: now.Unix() + 60}
+	const want = "1.17.1796040007.1796040060.XNmJqjcjU4RGkKUWUqVZ_8hBiH-ITtXLNf7tOQtMO80"
+	if got := s.Sign(token, now); got != want {
+		t.Errorf("written as %s, want %s", got, want)
+	}
+	if got, ok := s.Verify(want, now); got != token || !ok {
+		t.Errorf("read as %+v, %t", got, ok)
+	}
+}
