@@ -13,7 +13,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/filestore"
 )
 
 var update = flag.Bool("update", false, "write the golden files that are missing")
@@ -85,7 +85,10 @@ func TestTheFormatStays(t *testing.T) {
 
 // What a later version has sealed is a miss and stays, and is counted; a mark covers everything.
 func TestWhatALaterVersionHasSealed(t *testing.T) {
-	inner := memstore.NewBackend(1 << 20)
+	inner, err := filestore.New(filestore.Config{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer inner.Close()
 	master, err := NewKey([]byte("k" + strings.Repeat("0123456789", 3) + "x"))
 	if err != nil {
