@@ -24,8 +24,11 @@ import (
 // go on with the old page, and the invalidation is spooled until the server takes it.
 func TestAServerThatTakesNoMarks(t *testing.T) {
 	for _, k := range serverKinds {
-		if k.readOnly != nil {
-			t.Run(k.name, func(t *testing.T) {
+		for _, r := range k.refusals {
+			if r.marks {
+				continue
+			}
+			t.Run(k.name+", "+r.story, func(t *testing.T) {
 				t.Parallel()
 				server := k.start(t)
 				migrated(t, server.URL)
@@ -66,7 +69,7 @@ func TestAServerThatTakesNoMarks(t *testing.T) {
 				a, b := node(middleware.Options{SpoolFolder: folder}), node(middleware.Options{})
 				strict := node(middleware.Options{StrictInvalidation: true})
 				ask(b, "GET")
-				mend := k.readOnly(t, server)
+				mend := r.begin(t, server)
 				// the server's processes learn of it one after the other
 				for end := time.Now().Add(20 * time.Second); !strings.HasPrefix(askFor(strict, "POST", "/other"), "503 ") ||
 					!strings.HasSuffix(askFor(a, "POST", "/other"), "; detail=unsent"); {
