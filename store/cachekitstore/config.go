@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/option"
+	"github.com/freshet-go/freshet/store/internal/trust"
 )
 
 // Config says which service to use and how. APIKey or APIKeyFile is required. ParseURL makes one of
@@ -134,7 +135,7 @@ func (c Config) checkKey() error {
 
 // client returns what asks the service.
 func (c Config) client(base *url.URL) (*httpclient.Client, error) {
-	trust, err := httpclient.Trust(c.CAFile)
+	certificates, err := trust.Files{CA: c.CAFile}.Config()
 	var credential *httpclient.Credential
 	if err == nil && c.APIKeyFile != "" {
 		credential, err = httpclient.FromFile("Bearer", c.APIKeyFile)
@@ -146,7 +147,7 @@ func (c Config) client(base *url.URL) (*httpclient.Client, error) {
 	}
 	return httpclient.New(httpclient.Config{
 		Driver: driver, Agent: "freshet-cachekitstore", Host: base.Host, Credential: credential,
-		Allow: c.Allow, TLS: trust, Plain: "only https is allowed",
+		Allow: c.Allow, TLS: certificates, Plain: "only https is allowed",
 		MaxBody: int64(c.MaxItemSize), PoolSize: c.PoolSize,
 		DialTimeout: c.DialTimeout, Timeout: c.Timeout, Dial: c.dial,
 	}), nil

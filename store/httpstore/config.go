@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/option"
+	"github.com/freshet-go/freshet/store/internal/trust"
 )
 
 // Config says which server to use and how. URL is required. ParseURL makes one of a URL, whose
@@ -43,6 +44,10 @@ type Config struct {
 	Allow []netip.Prefix
 	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs https.
 	CAFile string
+	// CertFile and KeyFile (cert_file, key_file) are files of PEM with the certificate that the
+	// server is shown, and its private key. They are read for each connection, so that one that is
+	// renewed on the disk is used for the next. Default: none is shown. Need https.
+	CertFile, KeyFile string
 
 	// MaxItemSize (max_item_size) is the longest value to store or to read, in bytes. 1 KiB to
 	// 1 GiB. Default 64 MiB.
@@ -93,9 +98,10 @@ func (c Config) check() (Config, *url.URL, error) {
 		option.Within("dial_timeout", c.DialTimeout, minTimeout, maxTimeout),
 		option.Within("timeout", c.Timeout, minTimeout, maxTimeout),
 	)
-	if err == nil && c.CAFile != "" && base.Scheme != "https" {
-		err = errors.New("ca_file needs https")
+	if err == nil && c.files().Given() && base.Scheme != "https" {
+		err = errors.New("ca_file, cert_file and key_file need https")
 	}
+	err = cmp.Or(err, c.files().Check())
 	if err != nil {
 		return c, nil, fmt.Errorf("%s: %w", driver, err)
 	}
@@ -137,7 +143,7 @@ func reserved(name string) bool {
 
 // client returns what asks the server.
 func (c Config) client(base *url.URL) (*httpclient.Client, error) {
-	trust, err := httpclient.Trust(c.CAFile)
+	certificates, err := c.files().Config()
 	var credential *httpclient.Credential
 	if err == nil && c.TokenFile != "" {
 		credential, err = httpclient.FromFile("Bearer", c.TokenFile)
@@ -149,8 +155,12 @@ func (c Config) client(base *url.URL) (*httpclient.Client, error) {
 	}
 	return httpclient.New(httpclient.Config{
 		Driver: driver, Agent: "freshet-httpstore", Host: base.Host, Credential: credential,
-		Allow: c.Allow, TLS: trust, Plain: "http+store:// and http:// are for that",
+		Allow: c.Allow, TLS: certificates, Plain: "http+store:// and http:// are for that",
 		MaxBody: c.wireSize(), PoolSize: c.PoolSize, Redirects: maxRedirects,
 		DialTimeout: c.DialTimeout, Timeout: c.Timeout,
 	}), nil
+}
+
+func (c Config) files() trust.Files {
+	return trust.Files{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile}
 }

@@ -38,9 +38,9 @@ var (
 )
 
 // New returns a Backend for the server that c names. It asks no server: it fails only when c is not
-// allowed, or its CAFile or TokenFile cannot be read. It makes connections as calls need them, and
-// resolves the name as it makes connections. Health reports whether the server stores and returns
-// values.
+// allowed, or its TokenFile or its files of certificates cannot be read. It makes connections as
+// calls need them, and resolves the name as it makes connections. Health reports whether the server
+// stores and returns values.
 func New(c Config) (*Backend, error) {
 	c, base, err := c.check()
 	if err != nil {

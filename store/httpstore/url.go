@@ -37,8 +37,9 @@ func openURL(rawURL string) (store.Backend, error) {
 //	https+store://[user:password@]host[:port][/path]
 //	http+store://…                                   the same without TLS
 //
-// Options are token, token_file, ttl_header, ttl_query, allow, ca_file, max_item_size (a number of bytes),
-// pool_size, dial_timeout and timeout (as 500ms, or a number of seconds). Any other is an error. No
+// Options are token, token_file, ttl_header, ttl_query, allow, ca_file, cert_file, key_file,
+// max_item_size (a number of bytes), pool_size, dial_timeout and timeout (as 500ms, or a number of
+// seconds). Any other is an error. No
 // error shows a password or a token. What / ? # @ % stand for in a user or password must be
 // percent-encoded.
 func ParseURL(rawURL string) (Config, error) {
@@ -104,6 +105,8 @@ func parseURL(rawURL string) (Config, error) {
 		"ttl_query":     option.Into(&c.TTLQuery, option.Text),
 		"allow":         option.Into(&c.Allow, httpclient.ReadAllow),
 		"ca_file":       option.Into(&c.CAFile, option.Text),
+		"cert_file":     option.Into(&c.CertFile, option.Text),
+		"key_file":      option.Into(&c.KeyFile, option.Text),
 		"max_item_size": option.Into(&c.MaxItemSize, option.Number(1)),
 		"pool_size":     option.Into(&c.PoolSize, option.Number(1)),
 		"dial_timeout":  option.Into(&c.DialTimeout, option.Duration),

@@ -107,6 +107,8 @@ var bounds = map[string]struct {
 	"cache_hosts":             {takes: []string{"a b"}},
 	"cache_dir":               {takes: []string{"/var/cache"}},
 	"cache_ca_file":           {"rediss://h", []string{"/etc/ca.pem"}, nil, ""},
+	"cache_cert_file":         {"rediss://h?key_file=/etc/key.pem", []string{"/etc/cert.pem"}, nil, ""},
+	"cache_key_file":          {"rediss://h?cert_file=/etc/cert.pem", []string{"/etc/key.pem"}, nil, ""},
 	"cache_server_name":       {"rediss://h", []string{"h.example"}, nil, ""},
 	"cache_master":            {"redis+sentinel://h", []string{"m"}, nil, ""},
 	"cache_sentinel_username": {"redis+sentinel://h?master=m", []string{"u"}, nil, ""},

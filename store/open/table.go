@@ -125,6 +125,11 @@ var known = complete([]setting{
 	{Setting: row("cache_ca_file", "FILE", "", "certificates to trust, in PEM; the system's by "+
 		"default"),
 		value: text, option: "ca_file", kinds: slices.Concat(redis, overHTTP)},
+	{Setting: row("cache_cert_file", "FILE", "", "the certificate to show to servers, in PEM; "+
+		"none by default"),
+		value: text, option: "cert_file", kinds: slices.Concat(redis, []string{"http"})},
+	{Setting: row("cache_key_file", "FILE", "", "the private key of cache_cert_file, in PEM"),
+		value: text, option: "key_file", kinds: slices.Concat(redis, []string{"http"})},
 	{Setting: row("cache_server_name", "NAME", "", "the name that the server's certificate is "+
 		"for; its host by default"),
 		value: text, option: "server_name", kinds: redis},

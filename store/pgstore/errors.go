@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -44,10 +45,11 @@ func kindOf(err error) store.ErrorKind {
 	var wrong *unfitError
 	var dial *pgconn.ConnectError
 	var network net.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &pg):
 		return kindOfState(pg.Code)
-	case errors.As(err, &full):
+	case errors.As(err, &full), errors.As(err, &untrusted):
 		return store.KindTransient
 	case errors.Is(err, fault.ErrClosed), errors.As(err, &wrong):
 		return store.KindPermanent

@@ -2,12 +2,9 @@ package redisstore
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/freshet-go/freshet/store/internal/option"
+	"github.com/freshet-go/freshet/store/internal/trust"
 )
 
 // What Config's fields are when they are 0, and the most that they may be.
@@ -59,6 +57,10 @@ type Config struct {
 	TLS bool
 	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs TLS.
 	CAFile string
+	// CertFile and KeyFile (cert_file, key_file) are files of PEM with the certificate that servers
+	// are shown, and its private key. They are read for each connection, so that one that is renewed
+	// on the disk is used for the next. Default: none is shown. Need TLS.
+	CertFile, KeyFile string
 	// ServerName (server_name) is the name that the certificate must be for. Default: the host that
 	// is dialled. Needs TLS.
 	ServerName string
@@ -136,11 +138,15 @@ func (c Config) checkServers() error {
 			"(redis+sentinel://)")
 	case c.SentinelUsername != "" && c.SentinelPassword == "":
 		return errors.New("sentinel_username without sentinel_password")
-	case !c.TLS && c.CAFile+c.ServerName != "":
-		return errors.New("ca_file and server_name need TLS (rediss://, or tls=true with " +
-			"Sentinels and Clusters)")
+	case !c.TLS && (c.files().Given() || c.ServerName != ""):
+		return errors.New("ca_file, cert_file, key_file and server_name need TLS (rediss://, or " +
+			"tls=true with Sentinels and Clusters)")
 	}
-	return nil
+	return c.files().Check()
+}
+
+func (c Config) files() trust.Files {
+	return trust.Files{CA: c.CAFile, Cert: c.CertFile, Key: c.KeyFile}
 }
 
 func (c *Config) checkLimits() error {
@@ -231,20 +237,27 @@ func (c Config) options() (*redis.UniversalOptions, error) {
 		o.MaxRetries = -1
 	}
 	if c.TLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
-	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
+		var err error
+		if o.TLSConfig, err = c.files().Config(); err != nil {
+			return nil, err
 		}
-		o.TLSConfig.RootCAs = x509.NewCertPool()
-		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
-		}
+		o.TLSConfig.ServerName = c.ServerName
 	}
 	o.Dialer = newDialer(c.DialTimeout, o.TLSConfig).dial
 	return o, nil
+}
+
+// hangUpHint is what it may mean when a server hangs up before it has said anything. With TLS 1.3 a
+// client has finished before the server has judged its certificate, and the server's reason is lost
+// when the connection is reset.
+func (c Config) hangUpHint() string {
+	switch {
+	case !c.TLS:
+		return ""
+	case c.CertFile == "":
+		return "; a server that wants a certificate of its clients hangs up so: set cert_file and key_file"
+	}
+	return "; a server that does not accept the certificate of cert_file hangs up so"
 }
 
 // String returns c as a URL without passwords.

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -65,7 +66,19 @@ func kindWithoutReply(err error) store.ErrorKind {
 	case errors.Is(err, redis.ErrClosed):
 		return store.KindPermanent
 	}
+	if untrusted(err) {
+		return store.KindTransient // the server can show another one
+	}
 	return store.KindOf(err)
+}
+
+// untrusted reports whether err is about the server's certificate. The client takes off the error of
+// package tls around it.
+func untrusted(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var name x509.HostnameError
+	return errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &name)
 }
 
 // text returns what may be shown of an error: servers quote the arguments of commands that they do

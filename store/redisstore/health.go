@@ -2,9 +2,12 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -53,7 +56,11 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 // unwell returns the error of a Health that ended with err. It names the server, and the node if
 // label does.
 func (b *Backend) unwell(ctx context.Context, label string, err error) error {
-	return fail(ctx, "health", "", fault.As(b.server+": "+label+err.Error(), err))
+	said := err.Error()
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+		said += b.hint
+	}
+	return fail(ctx, "health", "", fault.As(b.server+": "+label+said, err))
 }
 
 func ping(ctx context.Context, server *redis.Client) (time.Duration, error) {

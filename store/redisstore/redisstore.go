@@ -41,6 +41,7 @@ type Backend struct {
 	client redis.UniversalClient
 	owned  bool   // by the Backend, which closes it
 	server string // for people
+	hint   string // what it may mean when the server hangs up; empty: nothing in particular
 
 	written atomic.Bool // something was set since a watcher touched its journal
 
@@ -71,6 +72,7 @@ func New(c Config) (*Backend, error) {
 		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
 	}
 	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String(),
+		hint:         c.hangUpHint(),
 		waitReplicas: checked.WaitReplicas, waitTimeout: checked.WaitTimeout}, nil
 }
 

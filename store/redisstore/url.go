@@ -37,7 +37,7 @@ func openURL(rawURL string) (store.Backend, error) {
 //	redis+cluster://[user:password@]host[:6379],…
 //
 // Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries, wait_replicas,
-// wait_timeout; with TLS ca_file and server_name; with Sentinels and Clusters tls (true or false);
+// wait_timeout; with TLS ca_file, cert_file, key_file and server_name; with Sentinels and Clusters tls (true or false);
 // with Sentinels master, sentinel_username and sentinel_password. Durations are Go's, as in 500ms,
 // or a number of seconds.
 // What / ? # @ % stand for in a user or password must be percent-encoded.
@@ -143,6 +143,8 @@ func (c *Config) readers(scheme string) option.Readers {
 		"wait_replicas": option.Into(&c.WaitReplicas, option.Number(0)),
 		"wait_timeout":  option.Into(&c.WaitTimeout, option.Duration),
 		"ca_file":       option.Into(&c.CAFile, option.Text),
+		"cert_file":     option.Into(&c.CertFile, option.Text),
+		"key_file":      option.Into(&c.KeyFile, option.Text),
 		"server_name":   option.Into(&c.ServerName, option.Text),
 	}
 	if scheme == "redis+cluster" || scheme == "redis+sentinel" {

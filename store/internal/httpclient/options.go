@@ -1,13 +1,10 @@
 package httpclient
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 )
@@ -86,21 +83,4 @@ func CheckAllow(all []netip.Prefix) error {
 		}
 	}
 	return nil
-}
-
-// Trust returns what trusts the certificates of a file, or nil, which trusts the system's, if name
-// is empty.
-func Trust(name string) (*tls.Config, error) {
-	if name == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file=%.100q has no certificate in PEM", name)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

@@ -78,14 +78,14 @@ func redisErr(t *testing.T, s *testserver.Server, args ...any) error {
 	return client.Do(t.Context(), args...).Err()
 }
 
-// reconfigure changes a word of nginx's settings, and starts it again: connections would go on with
-// the old ones.
-func reconfigure(t *testing.T, s *testserver.Server, from, to string) {
+// reconfigure replaces words of nginx's settings by others, and starts it again: connections would go
+// on with the old ones.
+func reconfigure(t *testing.T, s *testserver.Server, words ...string) {
 	t.Helper()
 	file := filepath.Join(s.Dir, "nginx.conf")
 	text, err := os.ReadFile(file)
 	if err == nil {
-		err = os.WriteFile(file, []byte(strings.Replace(string(text), from, to, 1)), 0o600)
+		err = os.WriteFile(file, []byte(strings.NewReplacer(words...).Replace(string(text))), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
