@@ -46,9 +46,12 @@ func kindOf(err error) store.ErrorKind {
 	var dial *pgconn.ConnectError
 	var network net.Error
 	var untrusted *tls.CertificateVerificationError
+	var rights *rightsError
 	switch {
 	case errors.As(err, &pg):
 		return kindOfState(pg.Code)
+	case errors.As(err, &rights):
+		return store.KindAuthentication
 	case errors.As(err, &full), errors.As(err, &untrusted):
 		return store.KindTransient
 	case errors.Is(err, fault.ErrClosed), errors.As(err, &wrong):
@@ -106,9 +109,7 @@ func (b *Backend) advice(err error) string {
 	case "42P01", "42703": // undefined_table, undefined_column
 		return "; " + b.migrateHint()
 	case "42501":
-		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, and USAGE "+
-			"of their schema; to create them, CREATE on it",
-			strings.Join(tablesOf(b.config.Table), ", "))
+		return "; " + b.rightsHint()
 	}
 	return ""
 }
@@ -116,3 +117,13 @@ func (b *Backend) advice(err error) string {
 func (b *Backend) migrateHint() string {
 	return "create what is missing: freshet migrate --store URL"
 }
+
+func (b *Backend) rightsHint() string {
+	return fmt.Sprintf("the role needs SELECT, INSERT, UPDATE and DELETE on %s, and USAGE of their "+
+		"schema; to create them, CREATE on it", strings.Join(tablesOf(b.config.Table), ", "))
+}
+
+// rightsError says what a role may not do.
+type rightsError struct{ text string }
+
+func (e *rightsError) Error() string { return e.text }

@@ -19,6 +19,7 @@ type described struct {
 	version           string
 	standby, readOnly bool
 	missing           []string // tables
+	lacking           []string // privileges on tables: "INSERT on freshet_cache"
 	comment           string   // of the table of values
 }
 
@@ -28,7 +29,7 @@ func (b *Backend) describe(ctx context.Context) (d described, err error) {
 		return d, err
 	}
 	err = c.conn.QueryRow(c.ctx, b.sql.describe, tablesOf(b.config.Table)).
-		Scan(&d.number, &d.version, &d.standby, &d.readOnly, &d.missing, &d.comment)
+		Scan(&d.number, &d.version, &d.standby, &d.readOnly, &d.missing, &d.lacking, &d.comment)
 	return d, b.done(ctx, &c, err)
 }
 
@@ -45,13 +46,16 @@ func (b *Backend) judge(d described) error {
 	case len(d.missing) > 0:
 		return unfit("no table %s in the database; %s", strings.Join(d.missing, ", "),
 			b.migrateHint())
+	case len(d.lacking) > 0:
+		return &rightsError{fmt.Sprintf("the role has no %s; %s", strings.Join(d.lacking, ", "),
+			b.rightsHint())}
 	}
 	return newer(d.comment)
 }
 
-// Health implements [store.Backend]. It fails when the server does not answer, or our tables are
-// not there. Details tell the server's version and role, how many bytes the values take, and what
-// this process's pool and sweep do.
+// Health implements [store.Backend]. It fails when the server does not answer, our tables are not
+// there, or the role may not do with them what is needed. Details tell the server's version and
+// role, how many bytes the values take, and what this process's pool and sweep do.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "postgresql"}
 	start := time.Now()

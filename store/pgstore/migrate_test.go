@@ -211,9 +211,21 @@ func TestARoleWithFewRights(t *testing.T) {
 	t.Cleanup(func() { admin(t, url, "DROP OWNED BY "+role); admin(t, url, "DROP ROLE "+role) })
 	as := strings.Replace(url, "freshet@", role+":right@", 1)
 	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.KindAuthentication)
+	lacks := func(what string) {
+		t.Helper()
+		_, err := made(t, as).Health(t.Context())
+		wantKind(t, err, store.KindAuthentication)
+		if err == nil || !strings.Contains(err.Error(), "the role has no "+what) {
+			t.Errorf("Health: %v; want that the role has no %s", err, what)
+		}
+	}
+	lacks("SELECT on freshet_cache, INSERT on freshet_cache, ")
 
 	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, "+
 		"freshet_cache_journal_head, freshet_cache_journal_members TO "+role)
+	admin(t, url, "REVOKE DELETE ON freshet_cache_journal FROM "+role)
+	lacks("DELETE on freshet_cache_journal; ")
+	admin(t, url, "GRANT DELETE ON freshet_cache_journal TO "+role)
 	c, err := ParseURL(as)
 	if err != nil {
 		t.Fatal(err)

@@ -70,6 +70,9 @@ var valueSQL = statements{
 	describe: `SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
 		current_setting('transaction_read_only')::bool,
 		array(SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS t(name, i) WHERE to_regclass(name) IS NULL ORDER BY i),
+		array(SELECT concat(privilege, ' on ', name) FROM unnest($1::text[]) AS t(name),
+			unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS p(privilege)
+			WHERE NOT has_table_privilege(to_regclass(name), privilege)),
 		coalesce(obj_description(to_regclass(($1::text[])[1]), 'pg_class'), '')`,
 }
 

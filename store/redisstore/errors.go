@@ -29,6 +29,9 @@ func fail(ctx context.Context, op, key string, err error) error {
 // code. An answer without a code of its own ("ERR") is about the call.
 func kindOf(err error) store.ErrorKind {
 	var reply redis.Error
+	if _, ok := errors.AsType[*lackingRights](err); ok {
+		return store.KindAuthentication
+	}
 	if !errors.As(err, &reply) {
 		return kindWithoutReply(err)
 	}
@@ -45,7 +48,8 @@ func kindOf(err error) store.ErrorKind {
 	switch {
 	case strings.Contains(said, "max number of clients"):
 		return store.KindTransient
-	case strings.Contains(said, "AUTH"), strings.Contains(said, "invalid password"):
+	case strings.Contains(said, "AUTH"), strings.Contains(said, "invalid password"),
+		strings.Contains(said, "The user executing the script can't"):
 		return store.KindAuthentication
 	case scriptCode(said, "OOM "), scriptCode(said, "READONLY "), scriptCode(said, "MISCONF "):
 		return store.KindTransient // how servers before Redis 7 report what a script ran into
@@ -87,7 +91,9 @@ func text(err error, key string) string {
 	var reply redis.Error
 	var network net.Error
 	said := err.Error()
+	var rights *lackingRights
 	switch {
+	case errors.As(err, &rights):
 	case errors.As(err, &reply):
 		said, _, _ = strings.Cut(said, ", with args")
 		said = shorten(said)

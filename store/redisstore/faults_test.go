@@ -205,18 +205,6 @@ func TestWrongPassword(t *testing.T) {
 	if err := b.Set(t.Context(), key, nil, time.Hour); err != nil {
 		t.Error(err)
 	}
-	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+get",
-		"+ping").Err(); err != nil {
-		t.Fatal(err)
-	}
-	reader := open(t, strings.Replace(s.URL, "//", "//reader:secret@", 1))
-	if _, err := reader.Get(t.Context(), key); err != nil {
-		t.Error(err)
-	}
-	wantError(t, reader.Set(t.Context(), key, nil, time.Hour), store.KindAuthentication)
-	if h, err := reader.Health(t.Context()); err != nil || len(h.Details) > 0 {
-		t.Errorf("Health of a user who may not ask for INFO: %v, %v", h, err)
-	}
 }
 
 func TestWrongDatabase(t *testing.T) {

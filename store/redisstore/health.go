@@ -24,9 +24,9 @@ var details = []string{
 }
 
 // Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails
-// if one does not answer. The latency is the slowest one's. Details are what the server says in
-// INFO, in a Cluster with the master's address before the name; none from a server that keeps them
-// to itself. "advice" is about its maxmemory-policy, if another were better.
+// if one does not answer, or does not let its user run what is needed. The latency is the slowest
+// one's. Details are what the server says in INFO, in a Cluster with the master's address before the
+// name. "advice" is about its maxmemory-policy, if another were better.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "redis", Details: map[string]string{}}
 	masters, err := b.masters(ctx)
@@ -41,6 +41,9 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		}
 		latency, err := ping(ctx, master)
 		h.Latency = max(h.Latency, latency)
+		if err == nil {
+			err = b.checkRights(ctx, master)
+		}
 		if err != nil {
 			return h, b.unwell(ctx, label, err)
 		}
@@ -69,8 +72,7 @@ func ping(ctx context.Context, server *redis.Client) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// describe adds what the server says of itself. It is no failure when it does not: not everyone may
-// ask.
+// describe adds what the server says of itself. It is no failure when it does not.
 func describe(ctx context.Context, server *redis.Client, label string, to map[string]string) {
 	info, err := server.Info(ctx).Result()
 	if err != nil {

@@ -66,13 +66,15 @@ func (j *journal) channel() string { return j.key }
 // whatever that server took, it took before, and no process can have more. On another server, nobody
 // knows what the one before took, nor until when.
 //
+// A user who may not ask for INFO has no journal: nobody would notice that another server has taken
+// over.
+//
 // A server that is full lets a script write if the first of its writes takes nothing more. So each
 // begins with one that removes: entries can be invalidated, also where nothing can be stored any
 // more.
 const head = `
 local key = KEYS[1]
-local info = redis.pcall('INFO', 'server')
-local run = type(info) == 'string' and string.sub(string.match(info, 'run_id:(%w+)') or '', 1, 12) or ''
+local run = string.sub(string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or '', 1, 12)
 local head, bytes, begun = 0, 0, 0
 local function decimal(n) return string.format('%.0f', n) end
 local function tell() redis.pcall('PUBLISH', ARGV[2], decimal(head)) end

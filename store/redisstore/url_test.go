@@ -68,7 +68,7 @@ func TestParseURLRefuses(t *testing.T) {
 	for url, want := range map[string]string{
 		"a.example:6379":                            "redis://",
 		"http://a":                                  `scheme "http"`,
-		"redis://a?pol_size=3":                      `unknown option "pol_size": allowed are ca_file, dial_timeout`,
+		"redis://a?pol_size=3":                      `unknown option "pol_size": allowed are ca_file, cert_file, dial`,
 		"redis://a?pool_size=3&pool_size=4":         "option pool_size is given 2 times",
 		"redis://a?pool_size=0":                     `option pool_size="0": a whole number, 1 or more`,
 		"redis://a?pool_size=10001":                 "pool_size=10001: 1 to 10000",
