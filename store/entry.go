@@ -79,9 +79,11 @@ type Span struct{ First, End int64 }
 // Len returns the number of bytes in the span.
 func (s Span) Len() int64 { return s.End - s.First }
 
-// CurrentAge returns the entry's age at now (RFC 9111 section 4.2.3).
+// CurrentAge returns the entry's age at now (RFC 9111 section 4.2.3). While the machine sleeps, the
+// monotonic clock of Linux stands still, and the wall clock may be set back: the one that has gone
+// further counts.
 func (e *Entry) CurrentAge(now time.Time) time.Duration {
-	return e.Age + max(now.Sub(e.Received), 0)
+	return e.Age + max(now.Sub(e.Received), now.Round(0).Sub(e.Received.Round(0)), 0)
 }
 
 // TTL returns how long after Received the entry is of use, for a store. It is 0 or less when the

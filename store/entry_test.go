@@ -3,6 +3,7 @@ package store
 import (
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func TestCurrentAge(t *testing.T) {
@@ -38,5 +39,20 @@ func TestLifetime(t *testing.T) {
 				tt.e.Fresh, tt.e.StaleWhileRevalidate, tt.e.StaleIfError, tt.e.Retention, tt.e.Age,
 				got, tt.want)
 		}
+	}
+}
+
+// A page that was stored before the machine slept is older by that, in the memory of this process,
+// too, where times have a monotonic reading.
+func TestTheAgeOfWhatWasStoredBeforeTheMachineSlept(t *testing.T) {
+	received := time.Now()
+	woken := received.Add(time.Hour + time.Second)
+	(*struct { // its monotonic reading lacks the hour
+		wall uint64
+		ext  int64
+	})(unsafe.Pointer(&woken)).ext -= int64(time.Hour)
+	e := &Entry{Received: received, Age: time.Minute}
+	if got, want := e.CurrentAge(woken), time.Hour+time.Second+time.Minute; got != want {
+		t.Errorf("an age of %v; want %v", got, want)
 	}
 }

@@ -55,7 +55,7 @@ type Follower struct {
 	asks     atomic.Uint64 // how often it has begun to
 	// a number that the journal no longer knew, until it is beyond that; touched by one goroutine
 	past  uint64
-	start time.Time     // what touch counts from
+	time  elapsed       // what touch counts by
 	lost  atomic.Bool   // it did not answer when it was last asked
 	told  atomic.Bool   // the log has heard from here that it is out of touch
 	ended chan struct{} // closed when run has returned; nil: it was not started
@@ -90,7 +90,7 @@ type Follower struct {
 // it began may be served: its numbers go on from the clock, past all that an earlier process gave
 // out, and everything below counts as invalidated.
 func New(o Options) *Follower {
-	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now(),
+	f := &Follower{Options: o, replica: invalidation.NewReplica(0), time: elapsed{start: time.Now()},
 		held: make(chan struct{}, 1), reaching: make(chan struct{}, 1),
 		probing: make(chan struct{}, 1)}
 	f.unsent.spool = f.Spool
@@ -99,7 +99,7 @@ func New(o Options) *Follower {
 		f.own = invalidation.NewReplica(0)
 	}
 	if !f.Shared() {
-		begin := uint64(f.start.UnixMicro())
+		begin := uint64(f.time.start.UnixMicro())
 		f.numbers.Store(begin)
 		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: begin})
 		return f

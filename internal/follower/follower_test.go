@@ -229,12 +229,12 @@ func TestUnsentAreBounded(t *testing.T) {
 // The replica is trusted for MaxLag after the journal answered last, and not before it ever has.
 func TestForHowLongItIsInTouch(t *testing.T) {
 	f := follow(&journal{})
-	if f.InTouch(f.start) {
+	if f.InTouch(f.time.start) {
 		t.Error("in touch with a journal that never answered")
 	}
 	f.touch.answered(time.Second)
 	for later, in := range map[time.Duration]bool{0: true, f.MaxLag: true, f.MaxLag + 1: false} {
-		if f.InTouch(f.start.Add(time.Second+later)) != in {
+		if f.InTouch(f.time.start.Add(time.Second+later)) != in {
 			t.Errorf("%v after it answered: in touch is %v", later, !in)
 		}
 	}
@@ -242,7 +242,7 @@ func TestForHowLongItIsInTouch(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	f := follow(&journal{})
-	now := f.start.Add(3 * time.Second)
+	now := f.time.start.Add(3 * time.Second)
 	if s := f.Status(now); !s.Shared || s.InTouch || s.Lag >= 0 || s.MaxLag != 5*time.Second {
 		t.Errorf("a journal that never answered: %+v", s)
 	}

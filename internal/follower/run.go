@@ -177,7 +177,7 @@ func (f *Follower) hear() (p part, ok bool) {
 	ctx, cancel := f.context()
 	defer cancel()
 	// what this process has appended is a part of that
-	asked, known := time.Since(f.start), f.replica.Head()
+	asked, known := f.time.at(time.Now()), f.replica.Head()
 	seen := f.seen.Load()
 	marks, head, err := f.since(ctx, seen)
 	if err == nil && (head < known || f.past > 0 && head <= f.past) {

@@ -54,7 +54,7 @@ func (w *watched) called(call string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if call == "since" {
-		w.asks = append(w.asks, time.Since(w.start))
+		w.asks = append(w.asks, time.Since(w.time.start))
 	}
 	w.calls[call]++
 	return w.calls[call]
@@ -111,7 +111,7 @@ func (w *watched) counted(t *testing.T, call string, want int) {
 func (w *watched) inTouch(t *testing.T, want bool) {
 	t.Helper()
 	if w.InTouch(time.Now()) != want {
-		t.Errorf("after %v: in touch is %v", time.Since(w.start), !want)
+		t.Errorf("after %v: in touch is %v", time.Since(w.time.start), !want)
 	}
 }
 

@@ -214,7 +214,7 @@ func TestTakes(t *testing.T) {
 			time.Sleep(time.Second)
 			synctest.Wait()
 			if !f.Lost(time.Now()) || f.Takes() {
-				t.Errorf("after %v it is not lost", time.Since(f.start))
+				t.Errorf("after %v it is not lost", f.time.at(time.Now()))
 			}
 		}
 		j.on(func(string) error { return nil })

@@ -37,7 +37,7 @@ func (f *Follower) Status(at time.Time) Status {
 	if s.Shared {
 		s.MaxLag = f.MaxLag
 	}
-	now := at.Sub(f.start)
+	now := f.time.at(at)
 	switch heard := time.Duration(f.touch.heard.Load()); {
 	case !s.Shared:
 		s.Applied = s.Number

@@ -172,7 +172,7 @@ func (t *touch) lateness() time.Duration {
 }
 
 // now is the time since the start.
-func (f *Follower) now() time.Duration { return time.Since(f.start) }
+func (f *Follower) now() time.Duration { return f.time.at(time.Now()) }
 
 // InTouch reports whether the replica can be trusted at now: the journal has answered within
 // MaxLag, every mark that is known to be there has been applied within MaxLag, and where the
@@ -182,7 +182,7 @@ func (f *Follower) InTouch(now time.Time) bool {
 		return true
 	}
 	until := f.touch.until.Load()
-	return until > 0 && now.Sub(f.start) <= time.Duration(until)
+	return until > 0 && f.time.at(now) <= time.Duration(until)
 }
 
 // known returns the greatest number that the journal is known to have given out.
