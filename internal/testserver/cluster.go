@@ -18,20 +18,63 @@ const (
 // is killed is missed by the others after two seconds.
 func RedisCluster(tb testing.TB) []*Server {
 	tb.Helper()
-	k := redis(Require(tb, "redis-server"),
-		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout",
-		"2000")
-	k.port = clusterPort
-	nodes := make([]*Server, masters)
-	for i := range nodes {
-		nodes[i] = own(tb, k)
-	}
+	nodes := clusterNodes(tb, masters)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := join(ctx, nodes); err != nil {
-		tb.Fatalf("testserver: the cluster of %s: %v", k.program, err)
+		tb.Fatalf("testserver: the cluster: %v", err)
 	}
 	return nodes
+}
+
+// RedisClusterWithReplicas starts a Redis Cluster whose masters have a replica each, for one test.
+// It takes over two to four seconds after its master was killed.
+func RedisClusterWithReplicas(tb testing.TB) (all, replicas []*Server) {
+	tb.Helper()
+	all, replicas = RedisCluster(tb), clusterNodes(tb, masters)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	for i, replica := range replicas {
+		if err := follow(ctx, replica, all[i]); err != nil {
+			tb.Fatalf("testserver: a replica of the cluster: %v", err)
+		}
+	}
+	return all, replicas
+}
+
+func clusterNodes(tb testing.TB, n int) []*Server {
+	tb.Helper()
+	k := redis(Require(tb, "redis-server"),
+		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout",
+		"2000", "--repl-diskless-sync-delay", "0")
+	k.port = clusterPort
+	nodes := make([]*Server, n)
+	for i := range nodes {
+		nodes[i] = own(tb, k)
+	}
+	return nodes
+}
+
+// follow makes a node that is new a replica of a master, and returns when the two are in step.
+func follow(ctx context.Context, replica, master *Server) error {
+	id, err := redisDo(ctx, master.Addr, "CLUSTER", "MYID")
+	if err != nil {
+		return err
+	}
+	if _, err := redisDo(ctx, replica.Addr, "CLUSTER", "MEET", "127.0.0.1",
+		strconv.Itoa(master.port)); err != nil {
+		return err
+	}
+	name, _ := id.(string)
+	if err := until(ctx, replica.process.done, func() error { // it has to hear of its master
+		_, err := redisDo(ctx, replica.Addr, "CLUSTER", "REPLICATE", name)
+		return err
+	}); err != nil {
+		return err
+	}
+	return until(ctx, replica.process.done, func() error {
+		return says(ctx, replica, map[string]string{"master_link_status": "up"}, "INFO", "replication")
+	})
 }
 
 // join makes one cluster of the nodes and returns when each of them says that all is well.

@@ -76,11 +76,41 @@ func anew(ctx context.Context, err error) (context.Context, context.CancelFunc, 
 // onlyOnce is the key under which a context says that its calls are not to be repeated.
 type onlyOnce struct{}
 
+// reload has a Cluster's client ask who has the keys when a node does not answer. By itself it asks
+// every ten seconds, or when a node that answers sends it to another: a replica that had taken over
+// for a node that is gone would not be found for so long. The client asks five times a second at
+// most, and aside.
+type reload struct{ cluster *redis.ClusterClient }
+
+func (reload) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (r reload) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return r.judge(ctx, next(ctx, cmd))
+	}
+}
+
+func (r reload) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		return r.judge(ctx, next(ctx, cmds))
+	}
+}
+
+func (r reload) judge(ctx context.Context, err error) error {
+	if err != nil && !isReply(err) {
+		r.cluster.ReloadState(ctx)
+	}
+	return err
+}
+
 // repeated adds to a client, which is not the caller's, that calls are repeated.
 func repeated(client redis.UniversalClient) redis.UniversalClient {
 	switch client := client.(type) {
 	case *redis.ClusterClient:
-		client.OnNewNode(func(node *redis.Client) { node.AddHook(retry{}) })
+		client.OnNewNode(func(node *redis.Client) {
+			node.AddHook(reload{client})
+			node.AddHook(retry{})
+		})
 	case *redis.Client:
 		client.AddHook(retry{batches: true})
 	}
