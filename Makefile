@@ -43,6 +43,7 @@ tools:
 	command -v varnishd >/dev/null && command -v gcc >/dev/null || missing="$$missing varnish gcc libc6-dev"; \
 	ls /usr/lib/*/varnish/vmods/libvmod_xkey.so >/dev/null 2>&1 || missing="$$missing varnish-modules"; \
 	command -v memcached >/dev/null || missing="$$missing memcached"; \
+	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$$missing faketime"; \
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	command -v bash >/dev/null || missing="$$missing bash"; \
@@ -129,6 +130,8 @@ PROCESS_ROUNDS = 100
 soak-processes: tools
 	FRESHET_TEST_SOAK=1 FRESHET_ROUNDS=$(PROCESS_ROUNDS) FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
 	  $(GO) test -race -count=1 -timeout 24h -v ./internal/fleet/processes
+	FRESHET_TEST_SOAK=1 FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
+	  $(GO) test -race -count=1 -v -run 'TestRedisTakesOver|TestAServerWhoseClockJumps' ./store/open/servertest
 
 # Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
 # that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.

@@ -39,7 +39,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *process
-	said    int64 // bytes of output before the last start
+	clock   []string // what its environment has besides; nil: it has the system's clock
+	said    int64    // bytes of output before the last start
 }
 
 // kind is what sets one kind of server apart from another.
@@ -142,6 +143,7 @@ func (s *Server) launch() error {
 	if s.kind.env != nil {
 		env = s.kind.env(s)
 	}
+	env = append(env, s.clock...)
 	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), env, s.kind.program,
 		s.kind.args(s)...)
 	if err != nil {
