@@ -83,6 +83,24 @@ var faults = []fault{
 		f.finds(p)
 	}},
 
+	// as when a machine sleeps that has all of them
+	{"all are stopped, and the server", func(f *fleet) {
+		f.changes(3, f.processes...)
+		f.server.Pause()
+		for _, p := range f.processes {
+			p.app.Pause()
+		}
+		time.Sleep(f.maxLag + f.moment(1000))
+		server := f.dice.IntN(len(f.processes)) // wakes between two of them
+		for i, at := range f.dice.Perm(len(f.processes)) {
+			if i == server {
+				f.server.Resume()
+			}
+			f.processes[at].app.Resume()
+		}
+		f.changes(3, f.processes...)
+	}},
+
 	{"killed right after its acknowledgement", func(f *fleet) {
 		p, _ := f.one()
 		f.change(p, pages[0], 1)
