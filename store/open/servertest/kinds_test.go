@@ -112,8 +112,10 @@ var serverKinds = []kind{
 			// as the server says it of a full disk
 			{story: "a full disk", marks: true, begin: func(t *testing.T, s *testserver.Server) func() {
 				postgresDo(t, s, `CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
-				BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`,
-					`CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON freshet_cache FOR EACH ROW EXECUTE FUNCTION no_room()`)
+				BEGIN RAISE EXCEPTION 'could not extend file: No space left on device'
+					USING ERRCODE = 'disk_full'; END $$`,
+					`CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON freshet_cache
+						FOR EACH ROW EXECUTE FUNCTION no_room()`)
 				return func() {
 					postgresDo(t, s, `DROP TRIGGER no_room ON freshet_cache`, `DROP FUNCTION no_room`)
 				}
