@@ -1,0 +1,142 @@
+package dynamostore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/storetest"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+var anybody aws.CredentialsProvider = credentials.NewStaticCredentialsProvider("ID", "secret", "")
+
+var tables atomic.Int64
+
+// at returns the Config of a table of its own on a server, for tests that are not about time.
+func at(endpoint string) Config {
+	return Config{Region: "local", Table: fmt.Sprint("test-", tables.Add(1)), Endpoint: endpoint,
+		Credentials: anybody, Timeout: time.Minute, DialTimeout: time.Minute}
+}
+
+// shared is at, on the server that all tests share.
+func shared(tb testing.TB) Config { return at("http://" + testserver.SharedDynalite(tb).Addr) }
+
+// unasked returns a Backend, and closes it when the test ends.
+func unasked(tb testing.TB, c Config) *Backend {
+	tb.Helper()
+	b, err := New(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { b.Close() })
+	return b
+}
+
+// open is unasked, with its table.
+func open(tb testing.TB, c Config) *Backend {
+	tb.Helper()
+	b := unasked(tb, c)
+	if _, err := b.Migrate(tb.Context(), false); err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func TestBackend(t *testing.T) {
+	t.Parallel()
+	storetest.RunBackend(t, func(t *testing.T) store.Backend {
+		c := shared(t)
+		c.Sweep = true
+		return open(t, c)
+	}, storetest.Options{
+		AllAbilities: true, Keys: 300,
+		Unmigrated: func(t *testing.T) store.Backend { return unasked(t, shared(t)) },
+	})
+}
+
+func TestBackendThatRefuses(t *testing.T) {
+	t.Parallel()
+	storetest.RunBackend(t, func(t *testing.T) store.Backend {
+		c := shared(t)
+		c.Oversize, c.EventualReads = OversizeRefuse, true
+		return open(t, c)
+	}, storetest.Options{AllAbilities: true, Keys: 300, MaxValue: room, Oversize: room + 1})
+}
+
+func TestDead(t *testing.T) {
+	for name, spoil := range map[string]func(*testserver.FaultProxy){
+		"refuses": (*testserver.FaultProxy).Refuse, "is silent": (*testserver.FaultProxy).Hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.RunDead(t, func(t *testing.T) store.Backend {
+				p := testserver.Proxy(t, testserver.SharedDynalite(t).Addr)
+				b := open(t, at("http://"+p.Addr))
+				spoil(p)
+				return b
+			})
+		})
+	}
+}
+
+// get returns the value under key, or what else was said.
+func get(tb testing.TB, b *Backend, key string) string {
+	tb.Helper()
+	value, err := b.Get(tb.Context(), key)
+	switch {
+	case err == store.ErrNotFound:
+		return "not found"
+	case err != nil:
+		return "error: " + err.Error()
+	}
+	return string(value)
+}
+
+func mustSet(tb testing.TB, b *Backend, key, value string, ttl time.Duration) {
+	tb.Helper()
+	if err := b.Set(tb.Context(), key, []byte(value), ttl); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// wantKind checks an error: its kind, that it tells what it should, and no secret.
+func wantKind(tb testing.TB, what string, err error, kind store.ErrorKind, words ...string) {
+	tb.Helper()
+	if err == nil || store.KindOf(err) != kind {
+		tb.Errorf("%s: %v (kind %v), want a %v error", what, err, store.KindOf(err), kind)
+		return
+	}
+	for _, w := range append(words, "dynamostore: ") {
+		if !strings.Contains(err.Error(), w) {
+			tb.Errorf("%s: %v: does not say %q", what, err, w)
+		}
+	}
+	if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n") {
+		tb.Errorf("%s: the error shows a secret, or takes two lines: %q", what, err)
+	}
+}
+
+// everyCall makes each call of the backend once and returns the errors by their names.
+func everyCall(ctx context.Context, b *Backend) map[string]error {
+	errs := make(map[string]error)
+	_, errs["get"] = b.Get(ctx, "key")
+	errs["set"] = b.Set(ctx, "key", []byte("secret"), time.Hour)
+	errs["set of nothing"] = b.Set(ctx, "key", nil, 0)
+	_, errs["delete"] = b.Delete(ctx, "key")
+	_, errs["exists"] = b.Exists(ctx, "key")
+	_, errs["ttl"] = b.TTL(ctx, "key")
+	_, errs["expire"] = b.Expire(ctx, "key", time.Hour)
+	_, _, errs["lock"] = b.TryLock(ctx, "key", time.Hour)
+	_, errs["health"] = b.Health(ctx)
+	return errs
+}
