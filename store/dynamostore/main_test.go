@@ -29,7 +29,7 @@ func at(endpoint string) Config {
 }
 
 // shared is at, on the server that all tests share.
-func shared(tb testing.TB) Config { return at("http://" + testserver.SharedDynalite(tb).Addr) }
+func shared(tb testing.TB) Config { return at("http://" + testserver.SharedDynamoDB(tb).Addr) }
 
 // unasked returns a Backend, and closes it when the test ends.
 func unasked(tb testing.TB, c Config) *Backend {
@@ -64,15 +64,6 @@ func TestBackend(t *testing.T) {
 	})
 }
 
-func TestBackendThatRefuses(t *testing.T) {
-	t.Parallel()
-	storetest.RunBackend(t, func(t *testing.T) store.Backend {
-		c := shared(t)
-		c.Oversize, c.EventualReads = OversizeRefuse, true
-		return open(t, c)
-	}, storetest.Options{AllAbilities: true, Keys: 300, MaxValue: room, Oversize: room + 1})
-}
-
 func TestDead(t *testing.T) {
 	for name, spoil := range map[string]func(*testserver.FaultProxy){
 		"refuses": (*testserver.FaultProxy).Refuse, "is silent": (*testserver.FaultProxy).Hang,
@@ -80,7 +71,7 @@ func TestDead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			storetest.RunDead(t, func(t *testing.T) store.Backend {
-				p := testserver.Proxy(t, testserver.SharedDynalite(t).Addr)
+				p := testserver.Proxy(t, testserver.SharedDynamoDB(t).Addr)
 				b := open(t, at("http://"+p.Addr))
 				spoil(p)
 				return b
