@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/freshet-go/freshet/store/internal/option"
 )
@@ -164,6 +165,8 @@ func (c Config) client(w *wire) (*dynamodb.Client, Config, error) {
 	return dynamodb.NewFromConfig(found, func(o *dynamodb.Options) {
 		o.HTTPClient = w
 		o.Retryer, o.RetryMaxAttempts = aws.NopRetryer{}, 0
+		o.DisableValidateResponseChecksum = true // wire does
+		o.Logger = logging.Nop{}
 		o.Credentials = aws.NewCredentialsCache(&provider{o.Credentials})
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(strings.TrimRight(c.Endpoint, "/"))
