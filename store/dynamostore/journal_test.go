@@ -159,7 +159,7 @@ func TestAppendThatFailsHalfway(t *testing.T) {
 	_, err := j.Append(t.Context(), tag("a"))
 	wantKind(t, "Append", err, store.KindTransient, "append", "Throttling")
 	wantTold(t, "another", journalOf(b), begin, "a")
-	for name, i := range all(t, b) { // as DynamoDB does with what has expired
+	for name, i := range allItems(t, b) { // as DynamoDB does with what has expired
 		if !strings.HasSuffix(name, sortHead) {
 			deleteItem(t, b, i)
 		}
@@ -232,7 +232,7 @@ func TestLostJournal(t *testing.T) {
 	mustAppend(t, one, tag("a"))
 	last := mustAppend(t, one, tag("b"))
 	wantTold(t, "before", two, last-1, "b")
-	for _, i := range all(t, all2[0]) {
+	for _, i := range allItems(t, all2[0]) {
 		deleteItem(t, all2[0], i)
 	}
 	n := mustAppend(t, one, tag("c")) // it believes to know the head
@@ -250,9 +250,9 @@ func TestJournalFromABackup(t *testing.T) {
 	b := clients(t, 1)[0]
 	j := journalOf(b)
 	mustAppend(t, j, tag("a"))
-	backup := all(t, b)
+	backup := allItems(t, b)
 	last := mustAppend(t, j, tag("b"))
-	for _, i := range all(t, b) {
+	for _, i := range allItems(t, b) {
 		deleteItem(t, b, i)
 	}
 	for _, i := range backup {
@@ -361,7 +361,7 @@ func TestMarksInPieces(t *testing.T) {
 	mustAppend(t, j, tag(strings.Repeat("n", 101)))
 	wantTold(t, "a name that is too long", j, begin+21, "*")
 	deleted := false
-	for name, i := range all(t, b) {
+	for name, i := range allItems(t, b) {
 		if strings.HasPrefix(name, piecesKeys) && !deleted {
 			deleteItem(t, b, i)
 			deleted = true
@@ -385,7 +385,7 @@ func TestRecordsOfAnother(t *testing.T) {
 		begin := mustAppend(t, j)
 		mustAppend(t, j, tag("a"))
 		mustAppend(t, j, tag("b"))
-		i := all(t, b)[j.key()+" "+sortOf(begin+1)]
+		i := allItems(t, b)[j.key()+" "+sortOf(begin+1)]
 		spoil(i)
 		putItem(t, b, i)
 		wantTold(t, story, j, begin, "* b")
@@ -424,13 +424,13 @@ func TestManyMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKind(t, "a fourth", renew("d"), store.KindPermanent, "3 members already")
-	i := all(t, b)[j.memberKey()+" a"]
+	i := allItems(t, b)[j.memberKey()+" a"]
 	i[attrEnd] = number(time.Now().UnixMilli() - 1)
 	putItem(t, b, i)
 	if err := renew("d"); err != nil {
 		t.Errorf("the place of one whose lease has ended: %v", err)
 	}
-	i = all(t, b)[j.memberKey()+" b"]
+	i = allItems(t, b)[j.memberKey()+" b"]
 	i[attrApplied] = text("many")
 	putItem(t, b, i)
 	_, err := j.Members(t.Context())

@@ -24,8 +24,8 @@ func great(n int, word string) string {
 	return b.String()[:n]
 }
 
-// all returns every item of the table, by its partition and sort key.
-func all(tb testing.TB, b *Backend) map[string]item {
+// allItems returns every item of the table, by its partition and sort key.
+func allItems(tb testing.TB, b *Backend) map[string]item {
 	tb.Helper()
 	found := make(map[string]item)
 	in := &dynamodb.ScanInput{TableName: &b.config.Table, ConsistentRead: aws.Bool(true)}
@@ -45,7 +45,7 @@ func all(tb testing.TB, b *Backend) map[string]item {
 
 func partsIn(tb testing.TB, b *Backend) (found []item) {
 	tb.Helper()
-	for _, i := range all(tb, b) {
+	for _, i := range allItems(tb, b) {
 		if textOf(i, attrSort) == sortPart {
 			found = append(found, i)
 		}
@@ -148,7 +148,7 @@ func TestBrokenFirstPart(t *testing.T) {
 		"of another value": func(i item) { i[attrValue] = binaries([]byte(great(room, "w"))) },
 	} {
 		mustSet(t, b, "key", value, time.Hour)
-		first := all(t, b)["key value"]
+		first := allItems(t, b)["key value"]
 		spoil(first)
 		putItem(t, b, first)
 		if got := get(t, b, "key"); got != "not found" {
@@ -241,7 +241,7 @@ func TestLifetimeOfParts(t *testing.T) {
 	check := func(story string, in time.Duration) {
 		t.Helper()
 		want := time.Now().Add(in).Unix()
-		items := all(t, b)
+		items := allItems(t, b)
 		if len(items) != 2 {
 			t.Errorf("%s: %d items", story, len(items))
 		}
@@ -261,7 +261,7 @@ func TestLifetimeOfParts(t *testing.T) {
 	if there, err := b.Delete(t.Context(), "key"); !there || err != nil {
 		t.Fatalf("Delete: %t, %v", there, err)
 	}
-	if left := all(t, b); len(left) > 0 {
+	if left := allItems(t, b); len(left) > 0 {
 		t.Errorf("Delete leaves %v", left)
 	}
 	mustSet(t, b, "a:key", great(room+4000, "v"), time.Hour)
@@ -270,7 +270,7 @@ func TestLifetimeOfParts(t *testing.T) {
 	if n, err := b.Flush(t.Context(), "a:"); n != 1 || err != nil {
 		t.Errorf("Flush: %d, %v", n, err)
 	}
-	if left := all(t, b); len(left) != 2 {
+	if left := allItems(t, b); len(left) != 2 {
 		t.Errorf("Flush leaves %d items; want the 2 of b:key", len(left))
 	}
 }
@@ -292,7 +292,7 @@ func TestTooLarge(t *testing.T) {
 		}
 		err := b.Set(t.Context(), "key", make([]byte, n+1), time.Hour)
 		wantKind(t, string(o), err, store.KindPermanent, "at most", string(o))
-		if left := all(t, b); len(left) > 0 {
+		if left := allItems(t, b); len(left) > 0 {
 			t.Errorf("%s: %d items are left of the value before", o, len(left))
 		}
 	}

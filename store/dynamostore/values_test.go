@@ -16,7 +16,7 @@ import (
 // expired gives an item an end that has passed: DynamoDB deletes it days later.
 func expired(tb testing.TB, b *Backend, name string) {
 	tb.Helper()
-	i := all(tb, b)[name]
+	i := allItems(tb, b)[name]
 	if i == nil {
 		tb.Fatalf("no item %q", name)
 	}
@@ -57,7 +57,7 @@ func TestExpiredButPresent(t *testing.T) {
 	if n, err := b.Flush(ctx, "k"); n != 0 || err != nil {
 		t.Errorf("Flush: %d, %v", n, err)
 	}
-	if left := all(t, b); len(left) > 0 {
+	if left := allItems(t, b); len(left) > 0 {
 		t.Errorf("Flush leaves %v", left)
 	}
 	mustSet(t, b, "key", "v", time.Hour)
@@ -103,7 +103,7 @@ func TestTimeToLive(t *testing.T) {
 	if err := j.Renew(t.Context(), store.Member{ID: "m"}); err != nil {
 		t.Fatal(err)
 	}
-	for name, i := range all(t, b) {
+	for name, i := range allItems(t, b) {
 		expires, ok := numberOf(i, attrExpires)
 		end, ends := numberOf(i, attrEnd)
 		switch {
