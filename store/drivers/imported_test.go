@@ -24,6 +24,7 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"postgres://u:secret@h/db":    `open: no driver for postgres:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"postgresql://u:secret@h/db":  `open: no driver for postgresql:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"https+store://u:secret@h":    `open: no driver for https+store:// is imported: add import _ "github.com/freshet-go/freshet/store/httpstore"`,
+		"dynamodb://r/t?x=secret1":    `open: no driver for dynamodb:// is imported: add import _ "github.com/freshet-go/freshet/store/dynamostore"`,
 		"cachekit://secret@h":         `open: no driver for cachekit:// is imported: add import _ "github.com/freshet-go/freshet/store/cachekitstore"`,
 		"memcached://h?token=secret1": `open: no driver for memcached:// is imported: add import _ "github.com/freshet-go/freshet/store/memcachestore"`,
 	} {
@@ -38,7 +39,7 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"secret") ||
 		!strings.Contains(err.Error(), "file://") || !strings.Contains(err.Error(),
 		"memory://; with their drivers "+
-			"imported, also redis://, postgres://, memcached://, http+store://, cachekit://") {
+			"imported, also redis://, postgres://, memcached://, http+store://, cachekit://, dynamodb://") {
 		t.Errorf("mongodb://: %v; want %s…", err, want)
 	}
 
@@ -46,8 +47,9 @@ func TestADriverThatIsNotImported(t *testing.T) {
 	for kind, want := range map[string]string{
 		"redis":                  `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"kinto.core.cache.redis": `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
+		"dynamodb":               `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/dynamostore"`,
 		"kinto.core.cache.nosuch": "memory; with their drivers imported, also redis, postgresql, " +
-			"memcached, http, cachekit",
+			"memcached, http, cachekit, dynamodb",
 	} {
 		environ := []string{"FRESHET_CACHE_BACKEND=" + kind}
 		set, err := loader.Load("", environ)

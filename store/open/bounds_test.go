@@ -20,7 +20,7 @@ var bounds = map[string]struct {
 	allowed string
 }{
 	"cache_backend": {"", []string{"memory", "kinto.core.cache.memory"},
-		[]string{"dynamo"}, "allowed are cachekit, file"},
+		[]string{"dynamo"}, "allowed are cachekit, dynamodb, file"},
 	"cache_url": {"", []string{"redis://h", "memory://"}, []string{"localhost"},
 		"allowed are URLs"},
 	"cache_prefix": {"redis://h", []string{"a:", "stack1_"}, []string{"a", "a b:",
@@ -102,6 +102,8 @@ var bounds = map[string]struct {
 		"letters, digits"},
 	"cache_oversize": {"memcached://h", []string{"refuse", "split"}, []string{"drop"},
 		"refuse or split"},
+	"cache_consistent": {"dynamodb://r/t", []string{"true", "false"}, []string{"perhaps"},
+		"true and false"},
 
 	// whatever they say is judged with the URL that they make
 	"cache_hosts":             {takes: []string{"a b"}},

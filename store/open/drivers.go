@@ -42,6 +42,7 @@ var shipped = []struct {
 	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
 	{"http", "github.com/freshet-go/freshet/store/httpstore", []string{"http+store", "https+store"}},
 	{cachekit, "github.com/freshet-go/freshet/store/cachekitstore", []string{cachekit}},
+	{"dynamodb", "github.com/freshet-go/freshet/store/dynamostore", []string{"dynamodb"}},
 }
 
 // driverOf returns the driver of a scheme, in lower case, or an error that says how to get one.

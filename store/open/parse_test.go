@@ -77,7 +77,7 @@ func TestWrongURLs(t *testing.T) {
 	for rawURL, wrong := range map[string][]string{
 		"": {"no URL"},
 		"localhost:6379": {"localhost",
-			"allowed are cachekit://, file://, http+store://, https+store://, memcached://, memory"},
+			"allowed are cachekit://, dynamodb://, file://, http+store://, https+store://, memcached://, memory"},
 		"mysql://u:secret@h": {"mysql", "allowed are"},
 		"redis://u:secret@h?near=much": {"redis://u:***@h", "near", "much",
 			"number of bytes"},

@@ -127,7 +127,7 @@ func TestTheDefaultIsSetOnce(t *testing.T) {
 		wrong []string
 	}{
 		{"nosuch://", []string{"nosuch",
-			"allowed are cachekit://, file://, http+store://, https+store://, memcached://, memory://"}},
+			"allowed are cachekit://, dynamodb://, file://, http+store://, https+store://, memcached://, memory://"}},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@b", []string{"redis://:***@a", "redis://:***@b"}},
@@ -162,6 +162,8 @@ func TestFromSettings(t *testing.T) {
 			want: "memcached://a:1,b:2"},
 		"memcached alone": {file: "cache_backend = memcached",
 			want: "memcached://127.0.0.1:11211"},
+		"dynamodb alone": {file: "cache_backend = dynamodb\ncache_consistent = no",
+			want: "dynamodb://?consistent=false"},
 		"redis alone": {file: "cache_backend = redis", want: "redis://localhost:6379/0"},
 		"redis elsewhere": {file: "cache_backend = redis",
 			environ: []string{"REDIS_URL=redis://r"}, want: "redis://r"},
@@ -206,7 +208,7 @@ func TestFromSettings(t *testing.T) {
 			"FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL",
 			"FRESHET_REDIS_URL"}},
 		"no such backend": {file: "cache_backend = dynamo", wrong: []string{"cache_backend",
-			"dynamo", "allowed are cachekit, file, http, memcached, memory"}},
+			"dynamo", "allowed are cachekit, dynamodb, file, http, memcached, memory"}},
 		"not for this one": {file: "cache_url = file:///x\ncache_pool_size = 3",
 			wrong: []string{"cache_pool_size = 3", "file backend"}},
 		"a pool of none": {file: "cache_url = redis://h\ncache_pool_size = 0",

@@ -140,6 +140,8 @@ func (v values) choose(environ []string) (Choice, error) {
 		}
 		return Choice{(&url.URL{Scheme: "file", Path: dir.value}).String(), "cache_dir, " +
 			dir.origin}, nil
+	case "dynamodb": // where it is the AWS SDK finds out
+		return Choice{"dynamodb://", "cache_backend, " + kind.origin}, nil
 	case "redis":
 		return redisOf(kind, environ)
 	case cachekit:

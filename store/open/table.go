@@ -20,12 +20,12 @@ type setting struct {
 }
 
 var (
-	onServers  = []string{"redis", "postgresql", "memcached", "http", cachekit}
+	onServers  = []string{"redis", "postgresql", "memcached", "http", cachekit, "dynamodb"}
 	pooled     = []string{"redis", "postgresql"}
 	redis      = []string{"redis"}
 	postgresql = []string{"postgresql"}
 	plainHTTP  = []string{"http"}
-	overHTTP   = []string{"http", cachekit}
+	overHTTP   = []string{"http", cachekit, "dynamodb"}
 	sentinel   = []string{"redis+sentinel"}
 	memcached  = map[string]value{"memcached": length("1ms", "1m")}
 )
@@ -34,7 +34,7 @@ var (
 // It is the one place that says what they are called, mean and allow.
 var known = complete([]setting{
 	{Setting: row("cache_backend", "KIND", "", "the kind of store: memory, file, redis, "+
-		"postgresql, memcached, http, cachekit"), value: backendName},
+		"postgresql, memcached, http, cachekit, dynamodb"), value: backendName},
 	{Setting: row("cache_url", "URL", "memory://", "the store, with its options"), value: text},
 	{Setting: row("cache_hosts", "HOSTS", "127.0.0.1:11211", "the servers of cache_backend = "+
 		"memcached"), value: text},
@@ -171,9 +171,12 @@ var known = complete([]setting{
 		"the largest item: of memcached its option -I"),
 		value: size(1<<10, "1KiB", 1<<30, "1GiB"), option: "max_item_size",
 		kinds: slices.Concat([]string{"memcached"}, overHTTP)},
-	{Setting: row("cache_oversize", "WORD", "refuse", "split: spread larger values over several "+
-		"items"),
-		value: oneOf("refuse", "split"), option: "oversize", kinds: []string{"memcached"}},
+	{Setting: row("cache_oversize", "WORD", "memcached refuse, dynamodb split", "split: spread "+
+		"larger values over several items"),
+		value: oneOf("refuse", "split"), option: "oversize", kinds: []string{"memcached", "dynamodb"}},
+	{Setting: row("cache_consistent", "", "true", "false: read values for half of the price, as "+
+		"they were up to a second ago"),
+		value: yesOrNo, option: "consistent", kinds: []string{"dynamodb"}},
 	{Setting: row("cache_fsync", "", "false", "wait for the disk at each write"), value: yesOrNo,
 		option: "fsync", kinds: []string{"file"}},
 })
