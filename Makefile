@@ -1,4 +1,5 @@
 # make test   installs what the tests need and is missing, then vets and tests everything
+# make test-more  tests store/dynamostore on Amazon's DynamoDB Local as well, which it installs
 # make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
 #             a report to bench/results
 # make bench-check  fails when a benchmark is worse than bench/check promises
@@ -10,15 +11,15 @@
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools \
+.PHONY: bench-check test test-more tools check race modules bench bench-tools \
 	soak soak-tests soak-mutants soak-fleet soak-processes soak-apps fmt pictures
 
 test: tools check race modules
 
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
-# measures us against, the middleware of others that the tests of the mounts use, a driver of browsers.
+# measures us against, the middleware of others that the tests of the mounts use, a driver of browsers, the AWS SDK.
 MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/cdn/cloudfront \
-	adapters/admin/browsertest
+	adapters/admin/browsertest store/dynamostore
 
 # The race detector needs a C compiler, and the tests start real servers on loopback ports: of the backends, and nginx
 # and Varnish, which stand in front of an app; everything else comes through go.mod. Varnish compiles its configuration
@@ -32,7 +33,14 @@ NO_SERVICES = [ -e $(POLICY) ] || { trap 'exit 1' INT TERM; trap "$$sudo rm -f $
 	printf '\043!/bin/sh\nexit 101\n' | $$sudo tee $(POLICY) >/dev/null; $$sudo chmod 755 $(POLICY); }
 
 # npm's statsd receives what adapters/statsd sends in its tests, which look for it here.
-STATSD = $${XDG_CACHE_HOME:-$$HOME/.cache}/freshet-tools/statsd-0.9.0
+TOOLS = $${XDG_CACHE_HOME:-$$HOME/.cache}/freshet-tools
+STATSD = $(TOOLS)/statsd-0.9.0
+
+# npm's dynalite speaks DynamoDB's protocol in the tests of store/dynamostore, and so does Amazon's DynamoDB Local, which
+# is in another of its packages. Its licence forbids to pass it on: it is installed, and never in the repository.
+DYNALITE = $(TOOLS)/dynalite-4.0.0
+DYNAMODB_LOCAL = amplify-dynamodb-simulator-2.9.30
+NPM_INSTALL = npm install --silent --no-audit --no-fund --no-save --omit=optional --ignore-scripts --prefix
 
 tools:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
@@ -48,7 +56,8 @@ tools:
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	command -v bash >/dev/null || missing="$$missing bash"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
-	[ -e $(STATSD)/node_modules/statsd/stats.js ] || command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -e $(STATSD)/node_modules/statsd/stats.js ] && [ -e $(DYNALITE)/node_modules/dynalite/cli.js ] || \
+	  command -v npm >/dev/null || missing="$$missing npm"; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
@@ -57,7 +66,8 @@ tools:
 	  $(NO_SERVICES); \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 	@[ -e $(STATSD)/node_modules/statsd/stats.js ] || \
-	  npm install --silent --no-audit --no-fund --no-save --omit=optional --ignore-scripts --prefix $(STATSD) statsd@0.9.0
+	  $(NPM_INSTALL) $(STATSD) statsd@0.9.0
+	@[ -e $(DYNALITE)/node_modules/dynalite/cli.js ] || $(NPM_INSTALL) $(DYNALITE) dynalite@4.0.0
 
 check:
 	@unformatted=$$($(GOFMT) -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; } >&2
@@ -72,6 +82,18 @@ race:
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
 	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
+
+# The tests of store/dynamostore again, on DynamoDB Local, which needs Java.
+test-more: tools
+	@command -v java >/dev/null || { \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  command -v apt-get >/dev/null || { echo "DynamoDB Local needs java, and there is no apt-get to install it" >&2; exit 1; }; \
+	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends default-jre-headless; }
+	@folder=$(TOOLS)/$(DYNAMODB_LOCAL); [ -e $$folder/package/emulator/DynamoDBLocal.jar ] || { \
+	  mkdir -p $$folder && cd $$folder && npm pack --silent amplify-dynamodb-simulator@2.9.30 >/dev/null && \
+	  tar -xzf $(DYNAMODB_LOCAL).tgz && rm $(DYNAMODB_LOCAL).tgz; }
+	cd store/dynamostore && FRESHET_TEST_DYNAMODB=local FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
+	  $(GO) test -race -count=1 -timeout 30m .
 
 # The services that Debian's packages start are neither needed nor used here either. Servers are in /usr/sbin, which a
 # user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.

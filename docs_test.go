@@ -144,11 +144,12 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 }
 
 // modules are the folders with the go.mod files whose modules pages may use: ours, that of the
-// tests with middleware of others, and adapters that are modules of their own. Pages may import the
-// latter.
+// tests with middleware of others, and adapters and drivers that are modules of their own. Pages may
+// import the latter.
 var (
-	modules  = append([]string{".", "adapters/mounts"}, adapters...)
-	adapters = []string{"adapters/opentelemetry", "adapters/prometheus", "adapters/cdn/cloudfront"}
+	modules = append([]string{".", "adapters/mounts"}, apart...)
+	apart   = []string{"adapters/opentelemetry", "adapters/prometheus", "adapters/cdn/cloudfront",
+		"store/dynamostore"}
 )
 
 // readersModule is a folder with a module that requires ours as it stands here, and all that the
@@ -169,7 +170,7 @@ func readersModule(t *testing.T, root string) string {
 		}
 	}
 	replaced := fmt.Sprintf("replace %s => %q\n", module, root)
-	for _, name := range adapters {
+	for _, name := range apart {
 		required[fmt.Sprintf("%s/%s v0.0.0", module, name)] = true
 		replaced += fmt.Sprintf("replace %s/%s => %q\n", module, name, filepath.Join(root, name))
 	}
