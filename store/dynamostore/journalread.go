@@ -6,7 +6,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -230,5 +229,3 @@ func (j *journal) marksOf(ctx context.Context, op string, r record) (all []store
 	}
 	return all, nil
 }
-
-var _ map[string]types.AttributeValue = item(nil)

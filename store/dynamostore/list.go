@@ -2,14 +2,11 @@ package dynamostore
 
 import (
 	"context"
-	"errors"
 	"iter"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"github.com/freshet-go/freshet/store"
 )
 
 // A walk over the table reads all of it, whatever it returns: DynamoDB finds keys whole, not by
@@ -49,28 +46,20 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 			yield("", err)
 			return
 		}
-		const filter = "#t = :value AND begins_with(#k, :prefix)"
-		values := item{":value": text(sortValue), ":prefix": text(prefix)}
-		if prefix == "" {
-			yieldKeys(b, ctx, "#t = :value", item{":value": text(sortValue)}, prefix, yield)
-			return
+		filter, values := "#t = :value", item{":value": text(sortValue)}
+		if prefix != "" {
+			filter += " AND begins_with(#k, :prefix)"
+			values[":prefix"] = text(prefix)
 		}
-		yieldKeys(b, ctx, filter, values, prefix, yield)
-	}
-}
-
-func yieldKeys(
-	b *Backend, ctx context.Context, filter string, values item, prefix string,
-	yield func(string, error) bool,
-) {
-	for page, err := range b.scan(ctx, "list", prefix, filter, "#k, #e", values) {
-		if err != nil {
-			yield("", err)
-			return
-		}
-		for _, i := range page {
-			if !ended(i, b.clock.now()) && !yield(textOf(i, attrKey), nil) {
+		for page, err := range b.scan(ctx, "list", prefix, filter, "#k, #e", values) {
+			if err != nil {
+				yield("", err)
 				return
+			}
+			for _, i := range page {
+				if !ended(i, b.clock.now()) && !yield(textOf(i, attrKey), nil) {
+					return
+				}
 			}
 		}
 	}
@@ -135,9 +124,7 @@ func (b *Backend) writePatiently(
 			return err
 		}
 		if e := backOff(ctx, try); e != nil {
-			return b.fail(ctx, op, key, errors.Join(e))
+			return b.fail(ctx, op, key, e)
 		}
 	}
 }
-
-var _ store.Lister = (*Backend)(nil)

@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
@@ -201,5 +200,3 @@ func (b *Backend) enableTTL(ctx context.Context, op string) error {
 	}
 	return err
 }
-
-var _ store.Migrator = (*Backend)(nil)

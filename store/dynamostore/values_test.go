@@ -186,7 +186,8 @@ func TestNewFrom(t *testing.T) {
 	if got := get(t, b, "key"); got != "v" {
 		t.Error(got)
 	}
-	if name := b.Journal("p:").(store.NamedJournal).JournalName(); !strings.Contains(name, "dynamodb://local/"+c.Table) {
+	name := b.Journal("p:").(store.NamedJournal).JournalName()
+	if !strings.Contains(name, "dynamodb://local/"+c.Table) {
 		t.Errorf("the journal is called %q", name)
 	}
 	b.Close()
