@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -63,7 +64,8 @@ func TestThrottlingOpensTheBreaker(t *testing.T) {
 	f.set(func(string, []byte, func() answer) (answer, bool) {
 		return refusal(400, "ProvisionedThroughputExceededException"), true
 	})
-	s := guardstore.New(store.New(b, store.Options{}), guardstore.Options{Failures: 3, Retry: time.Hour})
+	s := guardstore.New(store.New(b, store.Options{}), guardstore.Options{Failures: 3, Retry: time.Hour,
+		Log: slog.New(slog.DiscardHandler)})
 	for range 10 {
 		if _, err := s.Get(t.Context(), "key"); err == nil || errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("Get: %v", err)

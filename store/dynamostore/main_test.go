@@ -72,7 +72,10 @@ func TestDead(t *testing.T) {
 			t.Parallel()
 			storetest.RunDead(t, func(t *testing.T) store.Backend {
 				p := testserver.Proxy(t, testserver.SharedDynamoDB(t).Addr)
-				b := open(t, at("http://"+p.Addr))
+				c := at("http://" + p.Addr)
+				open(t, c)
+				c.Timeout = 5 * time.Second // a Watch takes no longer to find out
+				b := unasked(t, c)
 				spoil(p)
 				return b
 			})
