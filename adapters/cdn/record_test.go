@@ -87,9 +87,9 @@ func FuzzURL(f *testing.F) {
 func TestTheFormatStays(t *testing.T) {
 	since := time.Date(2026, 11, 30, 4, 0, 0, 5, time.UTC)
 	o := owing{"edge", since, Purge{Tags: []string{"a b", "\xff"}, URLs: []string{"https://a.example/?q=1"},
-		Prefixes: []string{"http://a.example/"}, Soft: true}, true, true}
+		Prefixes: []string{"http://a.example/blog"}, Soft: true, ByRequest: true}, true}
 	const want = `{"target":"edge","since":"2026-11-30T04:00:00.000000005Z","tags":["a+b","%FF"],` +
-		`"urls":["https%3A%2F%2Fa.example%2F%3Fq%3D1"],"prefixes":["http%3A%2F%2Fa.example%2F"],` +
+		`"urls":["https%3A%2F%2Fa.example%2F%3Fq%3D1"],"prefixes":["http%3A%2F%2Fa.example%2Fblog"],` +
 		`"soft":true,"client":true,"unsent":true}`
 	if got := string(o.encode()); got != want {
 		t.Errorf("written as\n%s, want\n%s", got, want)

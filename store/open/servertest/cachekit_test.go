@@ -34,8 +34,12 @@ var cachekit = kind{
 			"&ca_file=" + url.QueryEscape(ca)
 		return s
 	},
-	full:     func(t *testing.T, s *testserver.Server) func() { return refuseWrites(t, s, "full") },
-	readOnly: func(t *testing.T, s *testserver.Server) func() { return refuseWrites(t, s, "read-only") },
+	refusals: []refusal{
+		{story: "no room", begin: func(t *testing.T, s *testserver.Server) func() { return refuseWrites(t, s, "full") }},
+		{story: "read-only", begin: func(t *testing.T, s *testserver.Server) func() {
+			return refuseWrites(t, s, "read-only")
+		}},
+	},
 }
 
 // refuseWrites has the server refuse writes for as long as that file is in its folder.
