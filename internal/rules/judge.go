@@ -42,7 +42,9 @@ type Verdict struct {
 	// validator that the handler knows. OnError: it may stand in for an error that the handler
 	// answers (see ServerError). OnLost: it may stand in for a handler that cannot be reached at
 	// all.
-	Validate, OnError, OnLost bool
+	// OnSlow: it may be served while the handler takes long, to a client that does not insist on a
+	// newer one: within the grace for errors or for revalidation.
+	Validate, OnError, OnLost, OnSlow bool
 }
 
 // Insisted reports whether the response is fresh, and not used only because the client insists on a
@@ -133,6 +135,7 @@ func Judge(
 		v.OnError = e.StaleIfError > 0 && stale <= e.StaleIfError
 		v.OnLost = stale <= max(e.StaleIfError, e.Retention)
 	}
+	v.OnSlow = insists == "" && (v.OnError || v.Use == UseStaleWhileRevalidate)
 	return v
 }
 
