@@ -220,6 +220,15 @@ var meanings = map[policy.Reason]Meaning{
 		"Mend the handler; Policy.Throttle is for how long."},
 	"failure": {"The handler failed a moment ago, and its error answers until it is asked again.",
 		"RFC 9111 section 4.2.2", "Mend the handler; Policy.FailureTTL is for how long."},
+	"soft-timeout": {"The handler took longer than Policy.SoftTimeout, so what is stale was served, and " +
+		"the handler goes on in the background.", "RFC 5861 section 4",
+		"A faster handler, or a longer Policy.SoftTimeout."},
+	"hard-timeout": {"The handler did not begin to answer within Policy.HardTimeout, so what is " +
+		"stale was served, or 504.", "RFC 9111 section 4.2.4",
+		"A faster handler, or a longer Policy.HardTimeout."},
+	"busy": {"There was no place among Policy.MaxRuns within Policy.MaxWait, so what is stale was " +
+		"served, or 503.", "RFC 9111 section 4.2.4",
+		"A faster handler, or a greater Policy.MaxRuns."},
 	"timeout": {"The handler ran for longer than Policy.Timeout.", "RFC 9111 section 4",
 		"A faster handler, or a longer Policy.Timeout."},
 	"stalled": {"The client that led did not take an informational response, so the run was for " +

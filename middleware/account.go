@@ -119,6 +119,7 @@ func (x *exchange) wishes() (all []explain.Fact) {
 		f.Source += x.policySource(nil)
 	}
 	all = append(all, f)
+	all = append(all, x.waits()...)
 	for _, s := range settings[min(1, len(settings)):] {
 		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " + s.TTL.String() +
 			": a more specific setting does", Source: settingText(s)})
@@ -126,6 +127,28 @@ func (x *exchange) wishes() (all []explain.Fact) {
 	if len(settings) > 0 && x.p.TTL > 0 {
 		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " +
 			x.p.TTL.String() + ": the setting does", Source: "Policy.TTL"})
+	}
+	return all
+}
+
+// waits say how long the request waits for the handler, and for a place to run it.
+func (x *exchange) waits() (all []explain.Fact) {
+	p := x.p
+	if p.SoftTimeout > 0 {
+		all = append(all, explain.Fact{What: "waits", Value: p.SoftTimeout.String() + " for the " +
+			"handler, and is then served stale, where it may be", Source: "Policy.SoftTimeout" +
+			x.policySource(nil), RFC: "RFC 5861 section 4"})
+	}
+	if p.HardTimeout > 0 {
+		all = append(all, explain.Fact{What: "waits", Value: p.HardTimeout.String() + " for the " +
+			"handler, and then gets what is stale, where a lost handler allows it, or 504",
+			Source: "Policy.HardTimeout" + x.policySource(nil), RFC: "RFC 9111 section 4.2.4"})
+	}
+	if p.MaxRuns > 0 {
+		running, queued := x.c.runs.count(boundOf{x.who, p})
+		all = append(all, explain.Fact{What: "runs", Value: fmt.Sprintf("%d of the handler at once; "+
+			"now %d, and %d that wait", p.MaxRuns, running, queued), Source: "Policy.MaxRuns" +
+			x.policySource(nil)})
 	}
 	return all
 }

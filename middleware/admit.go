@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -35,7 +36,7 @@ func (n *run) commit(final bool) {
 	h, removed := n.rec.response()
 	n.removed = removed
 	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {
-		n.out.FwdStatus, n.out.Detail = 0, reasonLost // the origin did not write this page
+		n.out.FwdStatus, n.out.Detail = 0, n.lostBy() // the origin did not write this page
 	}
 	n.noteForced(n.rec.received, n.failing())
 	n.noteTry(n.fails())
@@ -87,6 +88,14 @@ func (n *run) commit(final bool) {
 func (n *run) fails() (failed, lost bool) {
 	lost = n.said.failure() != nil
 	return lost || rules.ServerError(n.rec.status), lost
+}
+
+// lostBy returns why there is no answer of the handler's.
+func (n *run) lostBy() policy.Reason {
+	if n.overdue.Load() {
+		return reasonHard
+	}
+	return reasonLost
 }
 
 // standsIn reports whether the stored response is served in the place of the handler's error.

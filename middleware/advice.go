@@ -125,7 +125,8 @@ func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	}
 }
 
-// adviseOnRoot says what stale-while-revalidate and early refreshes do without Root.
+// adviseOnRoot says what stale-while-revalidate, early refreshes, SoftTimeout and HardTimeout do
+// without Root.
 func (x *exchange) adviseOnRoot() {
 	if x.p.StaleWhileRevalidate > 0 && x.c.root.Load() == nil && x.c.options.MaxRefreshes > 0 {
 		x.c.warn(fmt.Sprintf("a policy has StaleWhileRevalidate (%v), but the app is not served "+
@@ -139,6 +140,12 @@ func (x *exchange) adviseOnRoot() {
 		x.c.warn("a policy has EagerRefresh or XFetch, but the app is not served through " +
 			"Cache.Root, so that nothing is refreshed before it is stale: serve it so: " +
 			"http.ListenAndServe(addr, cache.Root(app))")
+	}
+	if x.p.SoftTimeout+x.p.HardTimeout > 0 && x.c.root.Load() == nil {
+		x.c.warn(fmt.Sprintf("a policy has a SoftTimeout (%v) or a HardTimeout (%v), but the app is "+
+			"not served through Cache.Root, so that a request waits for its own run of the handler "+
+			"all the same: serve it so: http.ListenAndServe(addr, cache.Root(app))",
+			x.p.SoftTimeout, x.p.HardTimeout))
 	}
 }
 

@@ -46,6 +46,7 @@ type Cache struct {
 	local    bool      // the store is in this process: no deadline, no flush before storing
 	fills    fill.Group
 	beside   besides
+	runs     runLimits
 	passes   passes
 	contrary passes // see contradicted
 	latest   latest
@@ -93,6 +94,7 @@ func New(s store.Store, o Options) *Cache {
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
 	c.parts.init(&c.fills.Budget, c.options.MaxFillBytes)
 	c.beside.init()
+	c.runs.init()
 	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(),
 		newForcedRuns()
 	c.tries, c.earlies = newTries(), newEarlies()
@@ -186,6 +188,7 @@ func wrongs(p *policy.Policy) (all []string) {
 			p.HeuristicMax, rules.DefaultHeuristicMax))
 	}
 	all = append(all, wrongsOfSick(p)...)
+	all = append(all, wrongTimeouts(p)...)
 	for i := range p.ByType {
 		if len(p.ByType[i].Types) == 0 || len(p.ByType[i].Policy.ByType) > 0 {
 			all = append(all, "a policy's ByType has an entry that no response can get, without "+
@@ -193,6 +196,24 @@ func wrongs(p *policy.Policy) (all []string) {
 				"name the types, such as text/html or image/*, in the policy itself")
 		}
 		all = append(all, wrongs(&p.ByType[i].Policy)...)
+	}
+	return all
+}
+
+// wrongTimeouts returns what cannot work of a policy's bounds on runs of the handler.
+func wrongTimeouts(p *policy.Policy) (all []string) {
+	if p.SoftTimeout < 0 || p.HardTimeout < 0 {
+		all = append(all, fmt.Sprintf("a policy's SoftTimeout is %v and its HardTimeout %v: allowed "+
+			"is a length of time, or 0 for none", p.SoftTimeout, p.HardTimeout))
+	}
+	if p.HardTimeout > 0 && p.HardTimeout < p.SoftTimeout {
+		all = append(all, fmt.Sprintf("a policy's HardTimeout of %v ends before its SoftTimeout of "+
+			"%v, which so counts for nothing: allowed is %v or more, or 0 for none", p.HardTimeout,
+			p.SoftTimeout, p.SoftTimeout))
+	}
+	if p.MaxRuns < 0 {
+		all = append(all, fmt.Sprintf("a policy's MaxRuns is %d: allowed is how many runs of the "+
+			"handler there may be at once, or 0 for no bound", p.MaxRuns))
 	}
 	return all
 }

@@ -38,6 +38,8 @@ type Event struct {
 	// Fill is the time that the handler took for this request: up to its header, or all of it
 	// where the request passed. 0: no handler ran for it.
 	Fill time.Duration
+	// Queued is the time that the request waited for a place among Policy.MaxRuns. 0: it did not.
+	Queued time.Duration
 	// Backend is the time that passed in calls to the store, for a store outside this process.
 	Backend time.Duration
 
@@ -100,7 +102,8 @@ func keyDigits(key string) (digits [16]byte) {
 // tally is what an exchange notes for its Event.
 type tally struct {
 	began                time.Time // zero: nobody observes
-	fill, backend        time.Duration
+	fill, queued         time.Duration
+	backend              time.Duration
 	failed               bool // a call to the store has: the request makes no more
 	age, lifetime, saved time.Duration
 	bytes                int64
@@ -150,7 +153,7 @@ func (x *exchange) observe(out policy.Outcome) {
 	t := &x.tally
 	x.c.options.Observe(x.r, Event{
 		Outcome: out, Refresh: !out.Hit && ofRefresh(x.r), Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
-		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
+		Took: time.Since(t.began), Fill: t.fill, Queued: t.queued, Backend: t.backend,
 		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, Trace: t.trace, Receipt: t.receipt,
 		key: x.req.Key,
 	})

@@ -34,7 +34,7 @@ func (l *lookup) fetch() next {
 		out.Detail = cmp.Or(out.Detail, reasonWrite)
 		return l.alone(out)
 	}
-	if !l.collapses() {
+	if !l.collapses() && !l.headGoesBehind() {
 		return l.fetchAlone(out)
 	}
 	if why := x.c.passes.find(l.found.flight, time.Now()); why != "" {
@@ -86,6 +86,13 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 		left, _ := rules.FreshFor(e, now)
 		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true, Detail: l.found.served}, now)
 		return answered
+	}
+	switch {
+	case l.leadBehind(f):
+		return l.readAlong(f, out)
+	case l.x.req.Class != rules.ClassRead: // the Cache is being closed
+		f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonWaited})
+		return l.alone(out)
 	}
 	a := l.agree(f)
 	switch {

@@ -2,6 +2,8 @@ package middleware
 
 import (
 	"context"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,7 +22,7 @@ func (n *run) request(again bool) *http.Request {
 	deadline, bounded := n.x.r.Context().Deadline()
 	timeout := n.x.p.Timeout
 	if timeout <= 0 && n.x.refresh != nil {
-		timeout = refreshFor
+		timeout = n.x.backgroundTimeout()
 	}
 	if timeout > 0 {
 		if own := time.Now().Add(timeout); !bounded || own.Before(deadline) {
@@ -34,6 +36,7 @@ func (n *run) request(again bool) *http.Request {
 	}
 	n.link()
 	n.expires(n.ctx)
+	n.ring()
 	r := n.x.r.WithContext(n.ctx)
 	u := &n.url
 	if again {
@@ -65,6 +68,38 @@ func (n *run) expires(ctx context.Context) {
 	})
 }
 
+// ring ends the run's context at the end of HardTimeout, unless the handler has begun to answer. It
+// is for a run in the goroutine of its client, which nothing else gets out of there.
+func (n *run) ring() {
+	if n.hard.IsZero() {
+		return
+	}
+	if n.bell != nil {
+		n.bell.Stop()
+	}
+	cancel, f, lease := n.cancel, n.f, n.lease
+	n.bell = time.AfterFunc(time.Until(n.hard), func() {
+		n.begun.mu.Lock()
+		defer n.begun.mu.Unlock()
+		if n.begun.yes {
+			return
+		}
+		n.overdue.Store(true)
+		f.GiveUp(reasonTimeout)
+		lease.end(true)
+		cancel()
+	})
+}
+
+// writeOverdue answers in the place of a handler that returned without a word when its time was up.
+func (n *run) writeOverdue() {
+	maps.Copy(n.rec.Header(), overdueHeader())
+	n.rec.WriteHeader(http.StatusGatewayTimeout)
+	if n.x.req.Class != rules.ClassHead {
+		io.WriteString(&n.rec, overdueBody)
+	}
+}
+
 // link ends the handler's run when nobody can use it any more: a run for a single client with that
 // client, a refresh with the cache, and any other some time after all clients have left.
 func (n *run) link() {
@@ -72,6 +107,11 @@ func (n *run) link() {
 	switch cancel := n.cancel; {
 	case n.x.refresh != nil:
 		n.unlink = context.AfterFunc(n.x.c.stop, cancel)
+		lease := n.lease
+		n.x.refresh.link(func() {
+			cancel()
+			lease.end(true)
+		})
 	case n.solo:
 		n.unlink = context.AfterFunc(n.x.r.Context(), cancel)
 	default:

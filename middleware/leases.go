@@ -438,11 +438,8 @@ func (l *lookup) agree(f *fill.Fill) (a agreed) {
 
 // patienceLeft returns how long the request may wait for others yet.
 func (l *lookup) patienceLeft() time.Duration {
-	most, now := l.x.longestWait(), time.Now()
-	if l.waits == nil {
-		l.waits = &now
-	}
-	return most - now.Sub(*l.waits)
+	began := l.waitsSince()
+	return l.x.longestWait() - time.Since(began)
 }
 
 // lookInStore looks for what another process may have stored, and returns it if it answers the
@@ -476,8 +473,17 @@ func (t *refreshTicket) agree() bool {
 	return what == turnMine
 }
 
-// refreshed reports whether another process has stored the new response.
+// refreshed reports whether another process has stored the new response, or, where there was none,
+// any that may do, or an index of those.
 func (t *refreshTicket) refreshed() bool {
+	if t.old == nil {
+		e := t.c.ask(tier.SkipNear(t.c.stop), t.flight, new(found))
+		if e == nil || e.Variants != nil {
+			return e != nil
+		}
+		_, fresh := rules.FreshFor(e, time.Now())
+		return fresh && t.c.journal.Covers(e) == 0
+	}
 	var f found
 	e := t.c.ask(tier.SkipNear(t.c.stop), t.old.Key, &f)
 	return e != nil && e.Received.After(t.old.Received) && t.c.journal.Covers(e) == 0

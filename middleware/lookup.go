@@ -19,6 +19,8 @@ type lookup struct {
 	missed bool       // missedAnEnd has reported it once
 
 	disagrees bool // it goes by no lease any more
+
+	behind *refreshTicket // the run in the background that it has started, or nil
 }
 
 // found is what a look into the store found.

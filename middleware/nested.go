@@ -147,6 +147,11 @@ func (x *exchange) nested() bool {
 		outer.adopt(x)
 	}
 	x.account.within()
+	s, placed := x.placeWithin(outer)
+	if !placed {
+		return true
+	}
+	defer s.free()
 	x.next.ServeHTTP(x.w, x.r)
 	return true
 }

@@ -22,7 +22,8 @@ func TestAFingerprintTellsResponsesApart(t *testing.T) {
 		{"another lifetime", func(p *policy.Policy) { p.TTL = time.Hour }, true},
 		{"no lifetime", func(p *policy.Policy) { p.TTL = 0 }, false},
 		{"a bound in time", func(p *policy.Policy) {
-			p.Timeout, p.MaxWait = time.Second, time.Second
+			p.Timeout, p.MaxWait, p.SoftTimeout = time.Second, time.Second, time.Second
+			p.HardTimeout, p.MaxRuns = time.Second, 4
 		}, true},
 		{"a bound in bytes", func(p *policy.Policy) { p.MaxBody = 1 << 20 }, true},
 		{"Shared", func(p *policy.Policy) { p.Shared = true }, false},

@@ -20,7 +20,15 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	}
 	defer rd.Leave()
 	d, err := l.await(f, l.mayStandIn())
-	if err == nil && d.lost() && l.mayStandIn() { // or it was invalidated meanwhile
+	if err == nil && d.Why == reasonSoft { // Stage is StageAsked
+		l.keepBehind()
+		if l.standIn(d.Why, out) {
+			return answered
+		}
+		d, err = l.await(f, false)
+	}
+	if err == nil && d.lost() && d.Why != reasonHard && l.mayStandIn() {
+		// or it was invalidated meanwhile
 		if l.standIn(d.Why, out) {
 			return answered
 		}
@@ -34,8 +42,13 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	case d.beside != nil:
 		out.Detail = d.Why
 		return l.runBeside(f, d.beside, out)
+	case d.Stage == fill.StageAsked && d.Why == reasonHard,
+		d.Stage == fill.StageFailed && d.Why == reasonBusy:
+		return l.giveUp(d.Why, out)
 	case d.Stage == fill.StageAsked:
 		return lookAgain
+	case d.Stage == fill.StagePrivate && l.ranBehind(f) && d.Why != reasonOutdated:
+		return l.takeOwn(d.Answer, out)
 	case d.Stage == fill.StagePrivate, d.Stage == fill.StageFailed:
 		return l.goAlone(d.Answer, out)
 	case l.x.superseded(f, d.Entry):
@@ -50,6 +63,9 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 // one of those who waited leads.
 func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 	switch {
+	case a.Stage == fill.StageFailed && a.Why == reasonTimeout && l.x.p.HardTimeout > 0 &&
+		time.Since(l.waitsSince()) >= l.x.p.HardTimeout:
+		return l.giveUp(reasonHard, out)
 	case a.Stage == fill.StageFailed && a.Why == reasonTimeout:
 		return lookFree
 	case a.Stage == fill.StageFailed && (a.Why == reasonStalled || a.Why == reasonWaited):
@@ -137,14 +153,14 @@ func (d *decision) lost() bool {
 		d.Why == reasonTimeout
 }
 
-// await waits until the handler of f has answered, and no longer than the policy's MaxWait if there
-// is something else to do: a stale response to serve, or a place to run the handler.
+// await waits until the handler of f has answered, and no longer than the policy's bounds if there
+// is something else to do: a stale response or an error to serve, or a place to run the handler.
 func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 	if a := f.Answer(); a.Stage != fill.StageAsked {
 		return decision{Answer: a}, nil
 	}
-	late, stop := l.patience()
-	defer stop()
+	b := l.bounds(f, stale)
+	defer b.stop()
 	var p *places // once it has waited too long
 	took := false
 	defer func() {
@@ -153,11 +169,17 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 		}
 	}()
 	for !took {
-		woken, err := f.Await(l.x.r.Context(), late, p.free())
+		woken, err := f.Await(l.x.r.Context(), b.next(), p.free())
 		switch {
 		case err != nil:
 			return decision{}, err
 		case woken == fill.ByTime:
+			switch why := b.pass(); {
+			case why == reasonHard, why == reasonSoft && l.mayServeSlow(time.Now()):
+				return decision{Answer: fill.Answer{Why: why}}, nil
+			case why == reasonSoft:
+				continue
+			}
 			p = l.x.c.beside.of(l.found.flight)
 			if took = p.take(); !took && stale {
 				return decision{Answer: fill.Answer{Why: reasonWaited}}, nil
@@ -172,24 +194,6 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 		return decision{Answer: a}, nil
 	}
 	return decision{Answer: fill.Answer{Why: reasonWaited}, beside: p}, nil
-}
-
-// patience returns what fires when the request has waited for as long as its policy says, in all
-// its waits together.
-func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
-	most := l.x.p.MaxWait
-	if most < 0 {
-		return nil, func() bool { return false }
-	}
-	if most == 0 {
-		most = rules.DefaultMaxWait
-	}
-	now := time.Now()
-	if l.waits == nil {
-		l.waits = &now
-	}
-	timer := time.NewTimer(max(0, most-now.Sub(*l.waits)))
-	return timer.C, timer.Stop
 }
 
 // runBeside runs the handler for a request that has waited too long for f, and has one of the

@@ -35,7 +35,12 @@ const (
 	reasonFailure policy.Reason = "failure"
 	// the last run for the page failed less than Policy.Throttle ago; what is stored answers, stale
 	reasonThrottled policy.Reason = "throttled"
-	reasonTimeout   policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout
+	// waited for the handler for longer than Policy.SoftTimeout, and got what is stale
+	reasonSoft policy.Reason = "soft-timeout"
+	// waited for the handler for longer than Policy.HardTimeout
+	reasonHard    policy.Reason = "hard-timeout"
+	reasonBusy    policy.Reason = "busy"    // there was no place among Policy.MaxRuns
+	reasonTimeout policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout
 	// clients hold too much of what is stored; the handler answered
 	reasonCrowded policy.Reason = "crowded"
 	// the client that led did not take what it was sent, or left within a hint: its run was for it

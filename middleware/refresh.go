@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
@@ -17,24 +15,6 @@ import (
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
-
-// refreshTicket travels with a request that enters the app's root handler to renew an entry, and is
-// shown when it arrives at the cache.
-type refreshTicket struct {
-	c         *Cache
-	who       *identity // of the mount that it is for
-	key       string    // the primary key that it is for
-	flight    string
-	fill      *fill.Fill
-	old       *store.Entry // which is to be renewed
-	throttles bool         // a failure has stale responses served for a while
-	terms     terms        // on which it is done for all processes; none: for this one
-	lease     atomic.Pointer[lease]
-	near      bool // ... which may be a near copy of what another process has renewed
-	arrived   atomic.Bool
-	expire    *time.Timer
-	free      func() // gives its place among the refreshes back, once
-}
 
 type ticketKey struct{}
 
@@ -82,7 +62,7 @@ func (x *exchange) refreshes() bool {
 func (l lookup) startRefresh() {
 	x := &l.x
 	c := x.c
-	if x.outranked(l.found.entry) {
+	if x.outranked(l.found.entry) || x.p.MaxRuns > 0 && !c.runs.room(boundOf{x.who, x.p}) {
 		return
 	}
 	select {
@@ -100,21 +80,36 @@ func (l lookup) startRefresh() {
 		return
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f,
-		old: l.found.entry, near: c.near != nil && l.found.verdict.Use == rules.UseFresh, free: sync.OnceFunc(func() { <-c.refreshing })}
+		old: l.found.entry, placed: true, throttles: x.p.Throttle > 0,
+		near: c.near != nil && l.found.verdict.Use == rules.UseFresh}
 	t.terms, _ = x.terms(&l.found)
-	t.throttles = x.p.Throttle > 0
-	timeout := x.p.Timeout
-	if timeout <= 0 {
-		timeout = refreshFor
-	}
-	t.expire = time.AfterFunc(timeout, func() {
-		f.GiveUp(reasonTimeout)
+	t.begin(x, refreshRequest(x.asker(l.found.entry)))
+}
+
+// begin has the app answer r in the background.
+func (t *refreshTicket) begin(x *exchange, r *http.Request) {
+	t.expire = time.AfterFunc(x.backgroundTimeout(), func() {
+		t.fill.GiveUp(reasonTimeout)
 		t.fails()
 		t.lease.Load().end(true)
 		t.free()
 	})
-	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t),
-		x.asker(l.found.entry)))
+	ctx := context.WithValue(t.c.stop, ticketKey{}, t)
+	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
+		if v := x.r.Context().Value(key); v != nil {
+			ctx = context.WithValue(ctx, key, v)
+		}
+	}
+	go t.c.runRefresh(t, t.c.rootOf(x.r), r.WithContext(ctx))
+}
+
+// backgroundTimeout is how long a run in the background may take. A client that waits for it for as
+// long as HardTimeout is not given up before.
+func (x *exchange) backgroundTimeout() time.Duration {
+	if x.p.Timeout > 0 {
+		return x.p.Timeout
+	}
+	return max(refreshFor, x.p.HardTimeout)
 }
 
 // outranked reports whether what takes the place of e would count as older than this process's own
@@ -246,25 +241,21 @@ func (t *refreshTicket) fails() {
 }
 
 // refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no
-// memory that a framework will use again. It asks for the whole response, without conditions.
-func refreshRequest(ctx context.Context, r *http.Request) *http.Request {
-	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
-		if v := r.Context().Value(key); v != nil {
-			ctx = context.WithValue(ctx, key, v)
-		}
-	}
+// memory that a framework will use again. It asks for the whole response, without conditions. begin
+// gives it its context.
+func refreshRequest(r *http.Request) *http.Request {
 	u := *r.URL
 	if r.RequestURI != "" { // what came in at the root, before prefixes were stripped
 		if parsed, err := url.ParseRequestURI(r.RequestURI); err == nil {
 			u = *parsed
 		}
 	}
-	fresh := (&http.Request{
+	fresh := &http.Request{
 		Method: http.MethodGet, URL: &u, RequestURI: strings.Clone(r.RequestURI),
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
 		Header: rules.Unconditional(r.Header).Clone(), Body: http.NoBody,
 		Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
-	}).WithContext(ctx)
+	}
 	for _, name := range []string{"Cache-Control", "Pragma", "Range", "If-Range"} {
 		delete(fresh.Header, name)
 	}

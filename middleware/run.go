@@ -33,6 +33,14 @@ type run struct {
 	behind bool          // the entry is stored while its client is sent the response
 	saving chan struct{} // closed when it is
 
+	slot     *slot                // its place among Policy.MaxRuns; nil: there is no bound
+	within   atomic.Pointer[slot] // that of a mount inside, which the run answers
+	patience time.Duration        // how long it may wait for one
+
+	hard    time.Time   // when HardTimeout ends; zero: never
+	bell    *time.Timer // ... until then
+	overdue atomic.Bool // it has ended before the handler began to answer
+
 	lease *lease // by which the run is for all processes; nil: it is for this one
 
 	instead *fill.Fill // the run that hangs, in the place of which this one's response is
@@ -95,6 +103,13 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n.failures = n.x.p.FailureTTL > 0
 	n.layered = n.x.veiled && n.x.layered()
 	n.forgetPurged()
+	if n.x.p.MaxRuns > 0 {
+		n.patience = l.patienceLeft()
+	}
+	if hard := n.x.p.HardTimeout; hard > 0 && n.x.refresh == nil {
+		n.hard = l.waitsSince().Add(hard)
+		n.patience = min(n.patience, time.Until(n.hard))
+	}
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
 	n.said.give(n.x.policyTags())
@@ -113,6 +128,9 @@ func (n *run) forgetPurged() {
 // lead runs the handler, answers the leader, releases the readers and stores the entry.
 func (n *run) lead() {
 	defer n.close()
+	if n.x.p.MaxRuns > 0 && !n.takePlace() {
+		return
+	}
 	n.handle()
 	n.finish()
 	if n.astray && n.x.mayBeTaken() {
@@ -122,6 +140,7 @@ func (n *run) lead() {
 
 // handle runs the handler, and once more where its answer was of no use.
 func (n *run) handle() {
+	defer n.freePlaces()
 	defer n.trace()()
 	n.call(false)
 	if n.state == retrying {
@@ -157,7 +176,12 @@ func (n *run) close() {
 		n.over()
 	}
 	n.unlinked()
-	n.cancel()
+	if n.cancel != nil {
+		n.cancel()
+	}
+	if n.bell != nil {
+		n.bell.Stop()
+	}
 	n.observe()
 	if !n.after.last {
 		return
@@ -224,7 +248,7 @@ func (n *run) call(again bool) {
 	n.x.next.ServeHTTP(&n.rec, r)
 	n.took()
 	// the handler may have seen the end of its client's context before that of its own
-	n.rec.left = n.ctx.Err() == context.Canceled || n.solo && n.x.r.Context().Err() != nil
+	n.rec.left = n.ctx.Err() == context.Canceled && !n.overdue.Load() || n.solo && n.x.r.Context().Err() != nil
 	returned = true
 	n.returned()
 }
@@ -244,11 +268,16 @@ func (n *run) took() {
 // returned is called when the handler has: what it left out is as net/http has it.
 func (n *run) returned() {
 	if n.state == holding && !n.rec.wrote {
-		if n.said.failure() == nil && n.ctx.Err() == context.DeadlineExceeded {
+		overdue := n.overdue.Load()
+		if n.said.failure() == nil && (overdue || n.ctx.Err() == context.DeadlineExceeded) {
 			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
 		}
-		n.mute = true
-		n.rec.WriteHeader(http.StatusOK)
+		if overdue {
+			n.writeOverdue()
+		} else {
+			n.mute = true
+			n.rec.WriteHeader(http.StatusOK)
+		}
 	}
 	if n.state == holding {
 		n.commit(true)

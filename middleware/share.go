@@ -140,6 +140,7 @@ func (n *run) ownFault() bool {
 // direct hands the response to the leader's client alone, as the handler makes it. said is what its
 // header said before the cache wrote into it, where a HEAD may renew what is stored.
 func (n *run) direct(h, said http.Header, final bool) {
+	n.handOver(h, final)
 	n.pass()
 	switch {
 	case n.rec.left: // it says nothing of what is stored

@@ -45,4 +45,7 @@ func (n *run) become(s state) {
 		onTransition(n.state, s)
 	}
 	n.state = s
+	if s == passing || s == piping {
+		n.freePlaces()
+	}
 }

@@ -194,6 +194,37 @@ type Policy struct {
 	// answers then is for its own client alone, and is not stored. Default 0: none, and a minute
 	// for a refresh in the background.
 	Timeout time.Duration
+	// SoftTimeout is how long a request waits for the handler when something stale is stored that
+	// it may get in the place of an error: within the response's stale-if-error, or StaleIfError where
+	// it names none (RFC 5861 section 4), with nothing that forbids it (must-revalidate and its
+	// kin), no invalidation since, and no wish of the client's for something newer. Then it gets
+	// that, and the handler goes on in the background, up to Timeout, or for a minute; what it
+	// answers is stored. So that the first request can leave, too, its run of the handler is one in
+	// the background from its beginning, as a refresh is. In an app without Cache.Root, in a run
+	// that the cache cannot share, or inside another cache, the request that runs the handler waits
+	// for it, and SoftTimeout is for those alone who wait with it. Default 0: none; not negative.
+	SoftTimeout time.Duration
+	// HardTimeout is how long a request waits for the handler at all, until the beginning of an
+	// answer can be sent. Then it gets what is stale, where a lost handler allows it, and else 504,
+	// which nobody stores. The handler goes on in the background as behind a SoftTimeout; later
+	// requests wait for the same run, each for so long, until it ends or Timeout frees its key.
+	// MaxWait counts as well for those who come while another one's run goes on. Where the run
+	// cannot be in the background (see SoftTimeout), Go has no way to leave it: then its context
+	// ends, and a handler that returns without a word has its client get the same; one that does
+	// not look at its context holds its client. What passes the cache has no bound. Default 0:
+	// none; not less than SoftTimeout.
+	HardTimeout time.Duration
+	// MaxRuns bounds how many runs of the handler there are at once, for each mount with the
+	// policy. Requests beyond it wait for a place in the order in which they came, for MaxWait at
+	// most (where that is negative, its default counts), and 16 for each place; others are refused
+	// at once. A request that gets no place is served stale, where a lost handler allows it, and
+	// else gets 503 with Options.RetryAfter. A run has its place until the handler returns,
+	// whatever has become of its client or its Timeout, or until its response goes out at the pace of its
+	// clients: one for a single client as it begins, a long one when it is not kept any more. A
+	// request for what is in the store, or that reads along with another one's run, needs none, and
+	// what passes the cache does not count. Refreshes in the background count, have at most half of
+	// the places, rounded up, and none while a client waits. Default 0: no bound; not negative.
+	MaxRuns int
 	// MaxWait is how long a request waits for the response to another one that came before it. Then
 	// it runs the handler by itself, and its response is for the others who wait as well. At most
 	// four who have waited so long run at once for one key; the others are served stale, where a

@@ -67,6 +67,9 @@ func (f *Fill) Write(ctx context.Context, p []byte) error {
 		b.kept = nil
 		f.mu.Unlock()
 		f.Retire() // nobody can read it from the beginning much longer
+		if f.unkept != nil {
+			f.unkept()
+		}
 		f.mu.Lock()
 	}
 	if b.keeping {

@@ -71,6 +71,7 @@ type Fill struct {
 	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
 	gone    bool          // the leader's client has left
 	abandon func()        // ends the handler's run
+	unkept  func()        // called when the body is not kept any more, or nil
 	lost    policy.Reason // why, when nobody waits for it any more
 	timer   *time.Timer   // until that
 }

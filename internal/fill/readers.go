@@ -145,6 +145,21 @@ func (f *Fill) WhenDeserted(why policy.Reason, abandon func()) {
 	f.mu.Unlock()
 }
 
+// Keep has the run go on without clients: what WhenDeserted said does not count any more.
+func (f *Fill) Keep() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.abandon = nil
+	if f.timer != nil {
+		f.timer.Stop()
+		f.timer = nil
+	}
+}
+
+// WhenUnkept has unkept called when the body becomes too long to be kept: from then on writing it
+// waits for its readers. It is for the leader, before the body begins.
+func (f *Fill) WhenUnkept(unkept func()) { f.unkept = unkept }
+
 // LeaderLeft notes that the leader's client has left.
 func (f *Fill) LeaderLeft() {
 	f.mu.Lock()
@@ -177,6 +192,7 @@ func (f *Fill) endDeserted() {
 		f.late = f.lost // whatever the handler makes of it yet
 	}
 	f.body.ended, f.body.cut = true, true
+	abandon := f.abandon
 	f.signal()
 	if f.body.streams {
 		f.body.kept, f.body.tail = nil, tail{}
@@ -184,7 +200,7 @@ func (f *Fill) endDeserted() {
 	}
 	f.mu.Unlock()
 	f.GiveUp(f.lost)
-	f.abandon()
+	abandon()
 }
 
 // forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there
