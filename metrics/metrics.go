@@ -37,8 +37,9 @@ const (
 	Stored      Result = "stored"      // the handler ran, and its response was stored
 	Unstored    Result = "unstored"    // the handler ran, and its response was not stored
 	Passed      Result = "passed"      // the cache had nothing to do with it
-	Refused     Result = "refused"     // no handler ran: only-if-cached, or the client left
-	Refreshed   Result = "refreshed"   // no client asked: a refresh in the background, however it ended
+	// no handler ran: only-if-cached, the client left, or no place among Policy.MaxRuns
+	Refused   Result = "refused"
+	Refreshed Result = "refreshed" // no client asked: a refresh in the background, however it ended
 )
 
 // ResultOf returns the word for what became of a request.
@@ -156,6 +157,7 @@ type place struct {
 	requests, bytes, saved atomic.Uint64
 	took                   histogram
 	fill, backend, age     histogram
+	queued                 histogram
 	_                      [64]byte // what lies beside it is another processor's
 }
 
@@ -169,6 +171,9 @@ func (s *series) count(e *middleware.Event) {
 	}
 	if e.Backend > 0 {
 		p.backend.add(e.Backend)
+	}
+	if e.Queued > 0 {
+		p.queued.add(e.Queued)
 	}
 	if e.Hit {
 		p.age.add(e.Age)
@@ -192,6 +197,7 @@ type Series struct {
 	Took    Histogram // of each request
 	Fill    Histogram // of each run of a handler
 	Backend Histogram // of requests that waited for a store
+	Queued  Histogram // of requests that waited for a place among Policy.MaxRuns
 	Age     Histogram // of hits
 }
 
@@ -208,6 +214,7 @@ func (m *Meter) Snapshot() Snapshot {
 			p.took.into(&one.Took)
 			p.fill.into(&one.Fill)
 			p.backend.into(&one.Backend)
+			p.queued.into(&one.Queued)
 			p.age.into(&one.Age)
 		}
 		all.Series = append(all.Series, one)

@@ -86,6 +86,9 @@ func (t *Telemetry) record(e *middleware.Event) {
 	if e.Fill > 0 {
 		in.fill.Record(ctx, e.Fill.Seconds(), attributes...)
 	}
+	if e.Queued > 0 {
+		in.queued.Record(ctx, e.Queued.Seconds(), attributes...)
+	}
 	if e.Backend > 0 {
 		in.backend.Record(ctx, e.Backend.Seconds(), attributes...)
 	}

@@ -18,7 +18,7 @@ var background = context.Background()
 
 // instruments are all that there are. Units are those of UCUM.
 type instruments struct {
-	request, fill, backend, age, call metric.Float64Histogram
+	request, fill, backend, queued, age, call metric.Float64Histogram
 
 	requests, bytes metric.Int64ObservableCounter
 	saved           metric.Float64ObservableCounter
@@ -52,6 +52,8 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 		fill: m.histogram("freshet.fill.duration", "Time that handlers took for their headers."),
 		backend: m.histogram("freshet.backend.duration",
 			"Time that requests spent in calls to a store outside the process."),
+		queued: m.histogram("freshet.queued.duration",
+			"Time that requests waited for a place among MaxRuns."),
 		age: m.histogram("freshet.served.age",
 			"Current age of stored responses when they were served."),
 		call: m.histogram("freshet.store.call.duration", "Time of each call to a backend."),

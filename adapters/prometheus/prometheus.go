@@ -77,14 +77,16 @@ var (
 		"Time that handlers took for their headers.", "resource")
 	backend = describe("backend_duration_seconds",
 		"Time that requests spent in calls to a store outside the process.", "resource")
+	queued = describe("queued_duration_seconds",
+		"Time that requests waited for a place among MaxRuns.", "resource")
 	age = describe("served_age_seconds",
 		"Current age of stored responses when they were served.", "resource")
 )
 
 // perResource is what is exported without the result and the reason.
 type perResource struct {
-	saved              time.Duration
-	fill, backend, age metrics.Histogram
+	saved                      time.Duration
+	fill, backend, queued, age metrics.Histogram
 }
 
 // perResult is what is exported without the reason.
@@ -102,6 +104,7 @@ func (c *Collector) collectRequests(to chan<- prometheus.Metric) {
 		byResource.saved += s.Saved
 		byResource.fill.Add(&s.Fill)
 		byResource.backend.Add(&s.Backend)
+		byResource.queued.Add(&s.Queued)
 		byResource.age.Add(&s.Age)
 		byResult := entry(results, [2]string{s.Resource, string(s.Result)})
 		byResult.bytes += s.Bytes
@@ -111,6 +114,7 @@ func (c *Collector) collectRequests(to chan<- prometheus.Metric) {
 		to <- counter(saved, s.saved.Seconds(), resource)
 		to <- histogram(fill, &s.fill, resource)
 		to <- histogram(backend, &s.backend, resource)
+		to <- histogram(queued, &s.queued, resource)
 		to <- histogram(age, &s.age, resource)
 	}
 	for labels, s := range results {

@@ -87,6 +87,9 @@ func (l *lines) line(b []byte, now time.Time, r *http.Request, e *middleware.Eve
 	if e.Fill != 0 {
 		b = appendNumber(b, `,"fill":`, int64(e.Fill))
 	}
+	if e.Queued != 0 {
+		b = appendNumber(b, `,"queued":`, int64(e.Queued))
+	}
 	if e.Backend != 0 {
 		b = appendNumber(b, `,"backend":`, int64(e.Backend))
 	}

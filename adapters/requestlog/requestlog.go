@@ -83,6 +83,9 @@ func attributes(to []slog.Attr, r *http.Request, e *middleware.Event) []slog.Att
 	if e.Fill != 0 {
 		to = append(to, slog.Duration("fill", e.Fill))
 	}
+	if e.Queued != 0 {
+		to = append(to, slog.Duration("queued", e.Queued))
+	}
 	if e.Backend != 0 {
 		to = append(to, slog.Duration("backend", e.Backend))
 	}

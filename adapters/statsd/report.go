@@ -105,11 +105,11 @@ func clean(text string) string {
 
 // totals are what has come since the last report.
 type totals struct {
-	results            map[metrics.Result]*ofResult
-	reasons            map[policy.Reason]uint64
-	resources          map[series]uint64 // without a reason
-	saved              time.Duration
-	fill, backend, age metrics.Histogram
+	results                    map[metrics.Result]*ofResult
+	reasons                    map[policy.Reason]uint64
+	resources                  map[series]uint64 // without a reason
+	saved                      time.Duration
+	fill, backend, queued, age metrics.Histogram
 }
 
 type ofResult struct {
@@ -124,7 +124,7 @@ var results = [...]metrics.Result{metrics.Hit, metrics.Stale, metrics.Collapsed,
 
 func (c *Client) reportRequests(r reporter, all []metrics.Series) {
 	sum := totals{map[metrics.Result]*ofResult{}, map[policy.Reason]uint64{}, map[series]uint64{},
-		0, metrics.Histogram{}, metrics.Histogram{}, metrics.Histogram{}}
+		0, metrics.Histogram{}, metrics.Histogram{}, metrics.Histogram{}, metrics.Histogram{}}
 	before := c.before.series
 	c.before.series = make(map[series]metrics.Series, len(all))
 	for _, s := range all {
@@ -149,7 +149,7 @@ func since(s, before metrics.Series) metrics.Series {
 	s.Bytes -= before.Bytes
 	s.Saved -= before.Saved
 	for _, h := range [...]struct{ of, before *metrics.Histogram }{{&s.Took, &before.Took},
-		{&s.Fill, &before.Fill}, {&s.Backend, &before.Backend}, {&s.Age, &before.Age}} {
+		{&s.Fill, &before.Fill}, {&s.Backend, &before.Backend}, {&s.Queued, &before.Queued}, {&s.Age, &before.Age}} {
 		h.of.Count -= h.before.Count
 		h.of.Sum -= h.before.Sum
 		for i := range h.of.Buckets {
@@ -177,6 +177,7 @@ func (t *totals) add(s *metrics.Series) {
 	t.saved += s.Saved
 	t.fill.Add(&s.Fill)
 	t.backend.Add(&s.Backend)
+	t.queued.Add(&s.Queued)
 	t.age.Add(&s.Age)
 }
 
@@ -213,6 +214,7 @@ func (t *totals) send(r reporter) {
 	r.count("saved_ms", uint64(t.saved.Milliseconds()))
 	r.quantiles("fill_ms", &t.fill)
 	r.quantiles("backend_ms", &t.backend)
+	r.quantiles("queued_ms", &t.queued)
 	r.quantiles("served_age_ms", &t.age)
 }
 
