@@ -120,6 +120,10 @@ func (c *compiler) policyOf(g group, base *policy.Policy) *policy.Policy {
 			p.Key.Cookies = append(slices.Clip(p.Key.Cookies), l.cookie)
 		}
 	}
+	if first := g[0]; p.HardTimeout > 0 && p.HardTimeout < p.SoftTimeout {
+		c.refuse(first.origin, first.text, fmt.Errorf("hard-timeout %v ends before soft-timeout %v: "+
+			"allowed is %v or more", p.HardTimeout, p.SoftTimeout, p.SoftTimeout))
+	}
 	p.ByType = nil
 	for _, l := range g {
 		c.warn(l)
@@ -195,6 +199,7 @@ func carefulOf(p *policy.Policy) *policy.Policy {
 		Targeted:    p.Targeted,
 		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody,
 		Timeout: p.Timeout, MaxWait: p.MaxWait, Lease: p.Lease, Throttle: p.Throttle,
+		SoftTimeout: p.SoftTimeout, HardTimeout: p.HardTimeout, MaxRuns: p.MaxRuns,
 		Key: policy.KeyOptions{Headers: p.Key.Headers, Cookies: p.Key.Cookies, Name: p.Key.Name},
 	}
 }

@@ -169,6 +169,8 @@ func TestWords(t *testing.T) {
 		{"jitter 10%, eager 80%, xfetch 1.5", policy.Policy{Jitter: 0.1, EagerRefresh: 0.8,
 			XFetch: 1.5}},
 		{"lease 2s", policy.Policy{Lease: 2 * time.Second}}, {"lease none", policy.Policy{Lease: -1}},
+		{"soft-timeout 500ms, hard-timeout 10s, max-runs 8", policy.Policy{
+			SoftTimeout: time.Second / 2, HardTimeout: 10 * time.Second, MaxRuns: 8}},
 		{"timeout 5s, max-wait 2s", policy.Policy{Timeout: 5 * time.Second,
 			MaxWait: 2 * time.Second}},
 	} {

@@ -124,6 +124,18 @@ var words = []word{
 		}
 		return err
 	}},
+	{"soft-timeout", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
+		p.SoftTimeout, err = one(args, wait)
+		return err
+	}},
+	{"hard-timeout", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
+		p.HardTimeout, err = one(args, wait)
+		return err
+	}},
+	{"max-runs", "NUMBER", true, func(p *policy.Policy, args []string) (err error) {
+		p.MaxRuns, err = one(args, number)
+		return err
+	}},
 	{"lease", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
 		if len(args) == 1 && args[0] == none {
 			p.Lease = -1
@@ -214,6 +226,31 @@ func checkLength(d time.Duration) (time.Duration, error) {
 		return 0, errLength
 	}
 	return d, nil
+}
+
+var errWait = errors.New("allowed is a length of time from 1ms to 24855d such as 500ms, 2s or 1m")
+
+// wait reads how long a client waits: a length of time that may be less than a second.
+func wait(text string) (time.Duration, error) {
+	if d, err := length(text); err == nil {
+		return d, nil
+	}
+	d, err := settings.Duration(text)
+	if err != nil || d < time.Millisecond || d > policy.MaxExpiry {
+		return 0, errWait
+	}
+	return d, nil
+}
+
+// maxNumber is the greatest bound on runs: more handlers than that no process runs.
+const maxNumber = 1_000_000
+
+func number(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxNumber {
+		return 0, fmt.Errorf("allowed is a whole number from 1 to %d", maxNumber)
+	}
+	return n, nil
 }
 
 func seconds(args []string) (time.Duration, error) {
