@@ -28,6 +28,7 @@ func table() []chapter {
 		{"requests that pass", passing()},
 		{"variants", variants()},
 		{"fills", fills()},
+		{"waits", waits()},
 		{"streams", streams()},
 		{"broken answers", broken()},
 		{"ranges", ranges()},
