@@ -27,7 +27,7 @@ func (l *lookup) goesBehind() bool {
 		return false
 	case x.p.HardTimeout <= 0 && !l.mayServeSlow(time.Now()):
 		return false
-	case x.account != nil, x.around != nil, x.refresh != nil:
+	case x.account != nil && x.account.t.mode != traceLive, x.around != nil, x.refresh != nil:
 		return false
 	}
 	return x.refreshes() && !ofRefresh(x.r) && x.c.passes.find(foremost+l.found.flight, time.Now()) == ""
