@@ -216,3 +216,27 @@ func TestAThrottleSparesRefreshes(t *testing.T) {
 		})
 	}
 }
+
+// While a handler hangs past its Timeout, whoever comes gets what is stale at once.
+func TestAThrottleWhileTheHandlerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSick("max-age=10")
+		h := newCache(t).With(policy.Policy{Throttle: time.Minute, Timeout: 2 * time.Second})(s)
+		get(h, "/")
+		time.Sleep(20 * time.Second)
+		s.ill = func(http.ResponseWriter, *http.Request) { time.Sleep(10 * time.Second) }
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			get(h, "/")
+		}()
+		time.Sleep(3 * time.Second)
+		began := time.Now()
+		r := get(h, "/")
+		want(t, "page", body(r), "run 1")
+		status(t, r, "detail=throttled")
+		want(t, "it waited", time.Since(began), time.Duration(0))
+		want(t, "runs", s.runs.Load(), int64(2))
+		<-first
+	})
+}
