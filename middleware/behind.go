@@ -65,6 +65,7 @@ func (l *lookup) leadBehind(f *fill.Fill) bool {
 		t.terms, _ = x.terms(&l.found)
 	}
 	l.behind, l.disagrees = t, true
+	l.ahead, _ = f.Enter() // before the run, which may have ended in a moment
 	r := x.asArrived()
 	if l.found.entry != nil {
 		r = x.asker(l.found.entry)
@@ -223,6 +224,15 @@ const (
 	inFrontFor = 10 * time.Minute
 	foremost   = "front "
 )
+
+// enter gives the request a place in what f answers.
+func (l *lookup) enter(f *fill.Fill) (rd *fill.Reader, ok bool) {
+	if rd = l.ahead; rd != nil && l.ranBehind(f) {
+		l.ahead = nil
+		return rd, true
+	}
+	return f.Enter()
+}
 
 // ranBehind reports whether f is the run in the background that the request has started.
 func (l *lookup) ranBehind(f *fill.Fill) bool { return l.behind != nil && l.behind.fill == f }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/tier"
@@ -21,6 +22,7 @@ type lookup struct {
 	disagrees bool // it goes by no lease any more
 
 	behind *refreshTicket // the run in the background that it has started, or nil
+	ahead  *fill.Reader   // its place in what that one answers
 }
 
 // found is what a look into the store found.

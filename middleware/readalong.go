@@ -14,7 +14,7 @@ import (
 
 // readAlong reads along with a fill, as far as the request may.
 func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
-	rd, ok := f.Enter()
+	rd, ok := l.enter(f)
 	if !ok {
 		return lookAgain
 	}
