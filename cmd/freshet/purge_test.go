@@ -339,7 +339,7 @@ process behind +applied up to +heard
 web-2 +0 +[\d.]+ m?s ago
 
 cache in front +owes +since +its last error
-varnish\\x1b\[2J +\d+ names +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +cdn: varnish: .*503.*it is away\\x1b\[2J
+varnish\\x1b\[2J +\d+ names? +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +cdn: varnish: .*503.*it is away\\x1b\[2J
 $`); status != exitBehind || errs != "" || !wanted.MatchString(out) {
 			t.Errorf("status %d, %s%s", status, out, errs)
 		}
