@@ -125,8 +125,8 @@ func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	}
 }
 
-// adviseOnRoot says what stale-while-revalidate, early refreshes, SoftTimeout and HardTimeout do
-// without Root.
+// adviseOnRoot says what stale-while-revalidate, early refreshes and bounds on waiting do without
+// Root.
 func (x *exchange) adviseOnRoot() {
 	if x.p.StaleWhileRevalidate > 0 && x.c.root.Load() == nil && x.c.options.MaxRefreshes > 0 {
 		x.c.warn(fmt.Sprintf("a policy has StaleWhileRevalidate (%v), but the app is not served "+

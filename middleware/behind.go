@@ -41,6 +41,9 @@ func (l *lookup) headGoesBehind() bool {
 		l.mayServeSlow(time.Now()) && l.goesBehind()
 }
 
+// refreshesOnly reports whether the request is a refresh for which no client waits.
+func (x *exchange) refreshesOnly() bool { return x.refresh != nil && !x.refresh.behind }
+
 // mayServeSlow reports whether what was found may be served in the place of a handler that takes
 // longer than SoftTimeout.
 func (l *lookup) mayServeSlow(now time.Time) bool {
@@ -60,7 +63,7 @@ func (l *lookup) leadBehind(f *fill.Fill) bool {
 		return false
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: l.found.flight, fill: f,
-		old: l.found.entry, behind: true, throttles: x.p.Throttle > 0}
+		old: l.found.entry, behind: true}
 	if !l.disagrees && l.found.forwarded() != policy.FwdRequest {
 		t.terms, _ = x.terms(&l.found)
 	}

@@ -47,7 +47,7 @@ func (x *exchange) mayTake(e, response *store.Entry, now time.Time) bool {
 // admitFailure is rules.AdmitFailure of the run's response, if that is whole and it is the handler
 // that failed. A request that nobody waits for may have conditions of its own.
 func (n *run) admitFailure(a *rules.Admission, h http.Header, status int, final bool) {
-	if !n.failures || !final || n.x.refresh != nil || n.ctx.Err() == context.Canceled ||
+	if !n.failures || !final || n.x.refreshesOnly() || n.ctx.Err() == context.Canceled ||
 		n.rec.left || n.asks == asSent && n.x.req.Conditional {
 		return
 	}

@@ -212,6 +212,20 @@ func TestWhatARunBehindHasForItsClientAlone(t *testing.T) {
 	}
 }
 
+// MaxWait is for those who come to another one's run: the client that started the run behind waits for
+// that alone, as it would for its own.
+func TestMaxWaitDoesNotCountForTheRunOfOnesOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := slowPage(20*time.Second, "max-age=60")
+		p := policy.Policy{HardTimeout: 30 * time.Second, MaxWait: time.Second}
+		h := rooted(newCache(t), p, o)
+		began := time.Now()
+		want(t, "body", body(get(h, "/")), "run 1")
+		want(t, "waited", time.Since(began), 20*time.Second)
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
+}
+
 // A key is free again at the end of Timeout, though its handler hangs and looks at no context.
 func TestTimeoutFreesTheKeyOfARunBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -80,7 +80,7 @@ func (l lookup) startRefresh() {
 		return
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f,
-		old: l.found.entry, placed: true, throttles: x.p.Throttle > 0,
+		old: l.found.entry, placed: true,
 		near: c.near != nil && l.found.verdict.Use == rules.UseFresh}
 	t.terms, _ = x.terms(&l.found)
 	t.begin(x, refreshRequest(x.asker(l.found.entry)))
@@ -88,6 +88,7 @@ func (l lookup) startRefresh() {
 
 // begin has the app answer r in the background.
 func (t *refreshTicket) begin(x *exchange, r *http.Request) {
+	t.throttles = x.p.Throttle > 0
 	t.expire = time.AfterFunc(x.backgroundTimeout(), func() {
 		t.fill.GiveUp(reasonTimeout)
 		t.fails()

@@ -18,8 +18,8 @@ type refreshTicket struct {
 	flight    string
 	fill      *fill.Fill
 	old       *store.Entry // which is to be renewed
-	near      bool         // ... which may be a near copy of what another process has renewed
 	throttles bool         // a failure has stale responses served for a while
+	near      bool         // old may be a near copy of what another process has renewed
 	terms     terms        // on which it is done for all processes; none: for this one
 	lease     atomic.Pointer[lease]
 	arrived   atomic.Bool

@@ -86,7 +86,7 @@ func (n *run) noteTry(failed, lost bool) {
 		if n.f.GivenUp() == "" {
 			n.x.c.tries.forget(n.found.flight)
 		}
-	case n.ctx.Err() != context.Canceled && !n.causes():
+	case (n.ctx.Err() != context.Canceled || n.overdue.Load()) && !n.causes():
 		n.x.c.tries.note(n.found.flight, n.f, lost)
 	}
 }

@@ -49,7 +49,7 @@ func TestErrors(t *testing.T) {
 		{"/x = key-cookies a*", []string{`"a*" is no whole name`}},
 		{"/x = max-body lots", []string{`"max-body lots": allowed is a number of bytes`}},
 		{"/x = soft-timeout 0", []string{`"soft-timeout 0": allowed is a length of time from 1ms`}},
-		{"/x = hard-timeout none", []string{`"hard-timeout none": allowed is a length of time from 1ms`}},
+		{"/x = hard-timeout soon", []string{`"hard-timeout soon": allowed is a length of time from 1ms`}},
 		{"/x = soft-timeout 2s, hard-timeout 1500ms", []string{"freshet.ini:2", "hard-timeout 1.5s ends " +
 			"before soft-timeout 2s: allowed is 2s or more"}},
 		{"/x = max-runs 0", []string{`"max-runs 0": allowed is a whole number from 1 to 1000000`}},

@@ -171,6 +171,7 @@ func TestWords(t *testing.T) {
 		{"lease 2s", policy.Policy{Lease: 2 * time.Second}}, {"lease none", policy.Policy{Lease: -1}},
 		{"soft-timeout 500ms, hard-timeout 10s, max-runs 8", policy.Policy{
 			SoftTimeout: time.Second / 2, HardTimeout: 10 * time.Second, MaxRuns: 8}},
+		{"soft-timeout none, hard-timeout none, max-runs none", policy.Policy{}},
 		{"timeout 5s, max-wait 2s", policy.Policy{Timeout: 5 * time.Second,
 			MaxWait: 2 * time.Second}},
 	} {

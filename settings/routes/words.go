@@ -124,15 +124,15 @@ var words = []word{
 		}
 		return err
 	}},
-	{"soft-timeout", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
+	{"soft-timeout", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
 		p.SoftTimeout, err = one(args, wait)
 		return err
 	}},
-	{"hard-timeout", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
+	{"hard-timeout", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
 		p.HardTimeout, err = one(args, wait)
 		return err
 	}},
-	{"max-runs", "NUMBER", true, func(p *policy.Policy, args []string) (err error) {
+	{"max-runs", "NUMBER or none", true, func(p *policy.Policy, args []string) (err error) {
 		p.MaxRuns, err = one(args, number)
 		return err
 	}},
@@ -228,10 +228,14 @@ func checkLength(d time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-var errWait = errors.New("allowed is a length of time from 1ms to 24855d such as 500ms, 2s or 1m")
+var errWait = errors.New("allowed is a length of time from 1ms to 24855d such as 500ms, 2s or 1m, or " +
+	"none")
 
-// wait reads how long a client waits: a length of time that may be less than a second.
+// wait reads how long a client waits: a length of time that may be less than a second, or none.
 func wait(text string) (time.Duration, error) {
+	if text == none {
+		return 0, nil
+	}
 	if d, err := length(text); err == nil {
 		return d, nil
 	}
@@ -246,9 +250,12 @@ func wait(text string) (time.Duration, error) {
 const maxNumber = 1_000_000
 
 func number(text string) (int, error) {
+	if text == none {
+		return 0, nil
+	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxNumber {
-		return 0, fmt.Errorf("allowed is a whole number from 1 to %d", maxNumber)
+		return 0, fmt.Errorf("allowed is a whole number from 1 to %d, or none", maxNumber)
 	}
 	return n, nil
 }
