@@ -50,7 +50,7 @@ func turnedAway(t *testing.T, r *http.Response) {
 	status(t, r, "Freshet; detail=busy")
 }
 
-// No more than MaxRuns run at once, for whatever keys and whoever asks; the others run in the order
+// No more than MaxRuns run at once, for whatever keys and clients; the others run in the order
 // in which they came.
 func TestMaxRunsBoundsRuns(t *testing.T) {
 	for _, field := range []string{"Accept", "Authorization", "Cache-Control", "Range"} {

@@ -217,7 +217,7 @@ func TestAThrottleSparesRefreshes(t *testing.T) {
 	}
 }
 
-// While a handler hangs past its Timeout, whoever comes gets what is stale at once.
+// While a handler hangs past its Timeout, each request gets what is stale at once.
 func TestAThrottleWhileTheHandlerHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSick("max-age=10")

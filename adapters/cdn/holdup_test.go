@@ -87,7 +87,7 @@ func TestHangingClientBatchHeldUpTheApp(t *testing.T) {
 	})
 }
 
-// Names that a target never takes do not hold up those that are sent with them, whoever asks for
+// Names that a target never takes do not hold up those that are sent with them, whether the app or a request asks for
 // them, whether or not others come all the time.
 func TestOneBadNameHeldUpItsBatch(t *testing.T) {
 	for _, byRequest := range []bool{false, true} {

@@ -217,7 +217,7 @@ func (l *lane) item(p Purge, text string, since, now time.Time) *item {
 	return i
 }
 
-// textOf returns a text that is the same for the same purge, whoever asks for it.
+// textOf returns a text that is the same for the same purge, of the app's or of a request's.
 func textOf(p Purge) string {
 	p.ByRequest = false
 	return string(owing{purge: p}.encode())

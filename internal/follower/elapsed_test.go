@@ -19,7 +19,7 @@ func asleep(t time.Time, slept time.Duration) time.Time {
 }
 
 // A machine that has slept for an hour has not heard the journal for an hour, though its monotonic
-// clock has not moved, and whoever sets the wall clock back does not take that away.
+// clock has not moved, and setting the wall clock back does not take that away.
 func TestAMachineThatHasSlept(t *testing.T) {
 	now := time.Now()
 	if later := asleep(now, time.Hour); later.Sub(now) != 0 || later.Round(0).Sub(now.Round(0)) != time.Hour {

@@ -10,7 +10,7 @@ import (
 const leastLeft = time.Second
 
 // shorten takes from the lifetime of a response with the key what p.Jitter takes. It is the same for
-// the same key and received, so that whoever judges the response again comes to the same lifetime.
+// the same key and received, so that each process that judges the response again comes to the same lifetime.
 // A response from another cache has lived for a while: what is left counts, or else one that is
 // nearly stale would be so when it comes.
 func (a *Admission) shorten(p *policy.Policy, key string, received time.Time) {

@@ -21,7 +21,7 @@ func (s *Server) OwnClock() (set func(ahead time.Duration)) {
 		text := fmt.Sprintf("%+d", int(ahead.Seconds()))
 		err := os.WriteFile(file+".new", []byte(text), 0o644)
 		if err == nil {
-			err = os.Rename(file+".new", file) // whole, for whoever reads it
+			err = os.Rename(file+".new", file) // whole, for its reader
 		}
 		if err != nil {
 			s.fail("set the clock of", err)

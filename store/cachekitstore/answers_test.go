@@ -173,7 +173,7 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// What the service has no room for leaves nothing behind, whoever finds it too large.
+// What the service has no room for leaves nothing behind, the client or the service may find it too large.
 func TestTooLarge(t *testing.T) {
 	s := served(t, cachekitserver.New(secretKey))
 	c := patient(t, s)

@@ -30,7 +30,7 @@ const (
 //
 // A record begins at the number after the last one's, and is written on the condition that none
 // begins there: so there are no gaps, and of two who append at once, one comes later. The head has
-// the greatest number. It follows: no number is told to anybody before the head has it. So the
+// the greatest number. It follows: no number goes out before the head has it. So the
 // head is right when the records are gone that DynamoDB has deleted for their age. Where records
 // are missing that were there, everything up to the last missing one counts as forgotten.
 //

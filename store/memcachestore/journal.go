@@ -45,10 +45,10 @@ const (
 // When its server has not answered for two seconds, or has lost the counter, the journal begins anew,
 // with a greater term, on the first of the servers that answer, in an order that all processes share.
 // Each server has a copy of the seat. A process that moves the journal writes all copies that it can
-// reach, and does not use the new one before more than half have it (of two: one). Whoever asks what is
-// new looks at the copies first, and whoever appends looks at them afterwards, and appends again where
+// reach, and does not use the new one before more than half have it (of two: one). Who asks what is
+// new looks at the copies first, and who appends looks at them afterwards, and appends again where
 // the journal has moved. So of three servers or more, what was acknowledged is in the newest journal or
-// before its beginning, whoever reaches which servers; who reaches too few has an error. A server that
+// before its beginning, whatever servers each reaches; one that reaches too few has an error. A server that
 // comes back has an old copy, which is replaced, and the keys of another term, which nobody reads.
 type journal struct {
 	backend *Backend

@@ -275,7 +275,7 @@ func FuzzFile(f *testing.F) {
 }
 
 // A page that fails by itself, whatever it says, is no failure of nginx's; what stays in the cache
-// is told all the same, without the page's Retry-After.
+// hears it all the same, without the page's Retry-After.
 func TestPageThatFailsStoppedPurges(t *testing.T) {
 	for _, status := range []int{401, 403, 404, 429, 500, 503} {
 		f := newFakeNginx(t)
