@@ -27,10 +27,11 @@ const personal = "Authorization, Cookie"
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
 //     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
 //     credentials gets no such response; with them the fields of p.Key.Headers, and Cookie for
-//     p.Key.Cookies, and likewise for the keys of mounts around. So does one to HEAD, as to GET. p.ClientTTL takes the place of ttl there, without an
-//     Expires, and p.CDNTTL adds CDN-Cache-Control.
-//   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error, if stored for FailureTTL,
-//     nothing says how long it lives, or it may not be stored.
+//     p.Key.Cookies, and likewise for the keys of mounts around. So does one to HEAD, as to GET.
+//     p.ClientTTL takes the place of ttl there, without an Expires, and p.CDNTTL adds
+//     CDN-Cache-Control.
+//   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
+//     if stored for FailureTTL, nothing says how long it lives, or it may not be stored.
 //   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
 //     handler said, its targeted fields included.
 //
