@@ -250,3 +250,68 @@ func TestTimeoutFreesTheKeyOfARunBehind(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(2))
 	})
 }
+
+// What a run behind fails with answers for FailureTTL, as what a client's own run does.
+func TestAFailureOfARunBehindIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "sick", http.StatusServiceUnavailable)
+		}}
+		p := policy.Policy{HardTimeout: time.Second, FailureTTL: 10 * time.Second}
+		h := rooted(newCache(t), p, o)
+		for range 3 {
+			want(t, "body", body(get(h, "/")), "sick\n")
+		}
+		want(t, "runs", o.runs.Load(), int64(1))
+		time.Sleep(11 * time.Second)
+		get(h, "/")
+		want(t, "runs, when it is over", o.runs.Load(), int64(2))
+	})
+}
+
+// A 504 of HardTimeout is no failure to store, though FailureTTL is set, and a run out of its time
+// counts for Throttle.
+func TestA504IsNoFailureToStore(t *testing.T) {
+	for _, root := range []bool{true, false} {
+		t.Run(fmt.Sprint("root=", root), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					if o.runs.Load() == 1 {
+						<-r.Context().Done()
+						return
+					}
+					w.Header().Set("Cache-Control", "max-age=60")
+					io.WriteString(w, "well")
+				}
+				c := newCache(t)
+				h := c.With(policy.Policy{HardTimeout: time.Second, Timeout: 2 * time.Second,
+					FailureTTL: 50 * time.Second})(o)
+				if root {
+					h = c.Root(h)
+				}
+				gatewayTimeout(t, get(h, "/"))
+				time.Sleep(2 * time.Second)
+				want(t, "body", body(get(h, "/")), "well")
+			})
+		})
+	}
+}
+
+// Where a run behind hangs up to its Timeout, what is stale answers for Throttle without another one.
+func TestThrottleAfterARunBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := sluggish(time.Hour, "Cache-Control", forErrors)
+		p := policy.Policy{SoftTimeout: time.Second, Timeout: 5 * time.Second, Throttle: time.Minute}
+		h := rooted(newCache(t), p, o)
+		get(h, "/")
+		time.Sleep(70 * time.Second)
+		status(t, get(h, "/"), "detail=soft-timeout")
+		time.Sleep(10 * time.Second)
+		began := time.Now()
+		status(t, get(h, "/"), "detail=throttled")
+		want(t, "waited", time.Since(began), time.Duration(0))
+		want(t, "runs", o.runs.Load(), int64(2))
+		time.Sleep(2 * time.Hour)
+	})
+}
