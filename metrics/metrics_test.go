@@ -75,7 +75,7 @@ func TestWhatIsCounted(t *testing.T) {
 	}
 	miss := middleware.Event{
 		Outcome: policy.Outcome{Fwd: policy.FwdURIMiss, Detail: "no-store"}, Resource: "page",
-		Took: 40 * 24 * time.Hour, Fill: time.Second,
+		Took: 40 * 24 * time.Hour, Fill: time.Second, Queued: time.Minute,
 	}
 	m.Observe(nil, hit)
 	m.Observe(nil, hit)
@@ -89,6 +89,9 @@ func TestWhatIsCounted(t *testing.T) {
 		h.Age.Sum != 6*time.Second || h.Took.Quantile(0.5) != 25*time.Microsecond ||
 		h.Backend.Quantile(1) != 2500*time.Microsecond || h.Fill.Count != 0 {
 		t.Errorf("%+v", h)
+	}
+	if u.Queued.Count != 1 || u.Queued.Sum != time.Minute || h.Queued.Count != 0 {
+		t.Errorf("waits for a place: %+v, and of hits %+v", u.Queued, h.Queued)
 	}
 	if u.Requests != 1 || u.Saved != 0 || u.Age.Count != 0 || u.Fill.Count != 1 ||
 		u.Took.Buckets[len(metrics.Bounds)] != 1 {

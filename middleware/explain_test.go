@@ -74,6 +74,13 @@ var explanations = []explainedStory{
 		"stored",
 		facts: []string{"response lifetime: 1m0s", "response lifetime: Policy.TTL",
 			"response announced: max-age=60", "response validator: made by the cache"}},
+	{name: "bounds on waiting and on runs", p: policy.Policy{TTL: time.Minute, SoftTimeout: time.Second,
+		HardTimeout: 2 * time.Second, MaxRuns: 7}, fetch: true,
+		outcome: "fwd=uri-miss; fwd-status=200; stored",
+		facts: []string{"request waits: 1s for the handler, and is then served stale", "request waits: " +
+			"Policy.SoftTimeout", "request waits: 2s for the handler, and then gets what is stale",
+			"request waits: Policy.HardTimeout", "request runs: 7 of the handler at once; now 0, and 0 " +
+				"that wait", "request runs: Policy.MaxRuns"}},
 	{name: "max-age goes before the TTL", p: aMinute, origin: answers("Cache-Control", "max-age=5",
 		"Etag", `"a"`), fetch: true,
 		outcome: "fwd=uri-miss; fwd-status=200; stored",
