@@ -225,7 +225,6 @@ var lightly = []string{
 	"github.com/maypok86/otter",                     // memstore's engine
 	"github.com/zeebo/xxh3", "github.com/klauspost", // hashing and compression, for store
 	"github.com/sony/gobreaker", "gopkg.in/ini.v1", // guardstore and settings, for store/open
-	"github.com/fsnotify/fsnotify", // filestore hears of changes of the system, for store/open
 }
 
 // listed is a package as `go list -json` prints it.

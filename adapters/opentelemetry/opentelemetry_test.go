@@ -111,6 +111,8 @@ func linesOf(t *testing.T, m metricdata.Metrics) (lines []string) {
 // encrypted is a backend in which values have been altered.
 type encrypted struct{ store.Backend }
 
+func (e encrypted) Unwrap() any { return e.Backend }
+
 func (encrypted) EncryptionFaults() store.EncryptionFaults {
 	return store.EncryptionFaults{Altered: 3}
 }

@@ -460,7 +460,7 @@ func TestAUserWhoMayNotSubscribeStillWatches(t *testing.T) {
 	s := testserver.Redis(t)
 	b := open(t, s.URL)
 	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "mute", "on", ">secret", "~*",
-		"resetchannels", "+@all", "-info").Err(); err != nil {
+		"resetchannels", "+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
 	j := open(t, strings.Replace(s.URL, "//", "//mute:secret@", 1)).Journal("p")

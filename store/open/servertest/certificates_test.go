@@ -31,7 +31,7 @@ type certified struct {
 
 var certifiedKinds = []certified{
 	{
-		name: "redis", keeps: true, readsAnew: true, notTrusting: "cert_file",
+		name: "redis", keeps: true, readsAnew: true, notTrusting: "certificate",
 		url: "rediss://%s/0?ca_file=%s&cert_file=%s&key_file=%s",
 		start: func(t *testing.T, a *testserver.Authority, cert, key string) (
 			*testserver.Server, func(cert, key string)) {
