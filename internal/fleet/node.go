@@ -69,19 +69,10 @@ var everyPage = &policy.Policy{TTL: time.Hour, Shared: true, Tags: []string{"pag
 const maxLag = 2 * time.Second
 
 func newNode(name string, s *server, d *database, seed uint64, log slog.Handler) *node {
-	l := newLink(s, rand.New(rand.NewPCG(seed, 2)))
-	n := newNodeOn(name, l, d, rand.New(rand.NewPCG(seed, 1)), log)
-	n.link = l
-	return n
-}
-
-// newNodeOn returns a node whose cache uses a backend, and its journal.
-func newNodeOn(
-	name string, b store.Backend, d *database, dice *rand.Rand, log slog.Handler,
-) *node {
-	n := &node{name: name}
+	dice := rand.New(rand.NewPCG(seed, 1))
+	n := &node{name: name, link: newLink(s, rand.New(rand.NewPCG(seed, 2)))}
 	quiet := slog.New(slog.DiscardHandler)
-	far := guardstore.New(store.New(b, store.Options{}), guardstore.Options{Log: quiet})
+	far := guardstore.New(store.New(n.link, store.Options{}), guardstore.Options{Log: quiet})
 	n.cache = middleware.New(tieredstore.New(newNear(), far, tieredstore.Options{}),
 		middleware.Options{MaxLag: maxLag, ReadYourWrites: middleware.ReadYourWrites{Keys: writeKeys},
 			Observe: noteReceipt,

@@ -2,7 +2,6 @@ package memcachestore
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -49,9 +48,6 @@ type Config struct {
 	// Oversize says what Set does with longer values. Default: OversizeRefuse, because a value
 	// split into n items is lost n times as easily.
 	Oversize Oversize
-	// Dial makes the connections, such as those of TLS. It must heed ctx, and be safe for concurrent
-	// use. The address is host:port, as configured. Default: TCP, by net.Dialer.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -65,7 +61,7 @@ const (
 	minItemSize, maxItemSize     = 1 << 10, 1 << 30
 	itemNotes                    = 128 // bytes that the server keeps besides key and value, at most
 	endSize                      = 8   // of a value's end, see values.go
-	maxDerived                   = 48  // bytes by which a derived key is longer, at most
+	maxDerived                   = 40  // bytes by which a derived key is longer, at most
 )
 
 // room is how many bytes of a value fit an item.
@@ -78,9 +74,6 @@ func (c Config) check() (Config, error) {
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.MaxItemSize = cmp.Or(c.MaxItemSize, defaultItemSize)
 	c.Oversize = cmp.Or(c.Oversize, OversizeRefuse)
-	if c.Dial == nil {
-		c.Dial = new(net.Dialer).DialContext
-	}
 	if len(c.Servers) == 0 {
 		c.Servers = []string{defaultServer}
 	}

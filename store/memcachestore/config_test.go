@@ -20,7 +20,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 		}
 	}
 	// Of an item of 1 MiB a value may have what its longest key, our notes and the server's leave.
-	want(t, "room", Config{MaxItemSize: 1 << 20}.room(), 1<<20-itemNotes-200-48-8)
+	want(t, "room", Config{MaxItemSize: 1 << 20}.room(), 1<<20-itemNotes-200-40-8)
 	b := unasked(t, Config{})
 	want(t, "default server", b.servers.all[0].String(), "localhost:11211")
 	want(t, "default pool", b.config.PoolSize, 64)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,24 +22,8 @@ func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error
 		return err
 	}
 	kind, cause := b.judge(ctx, err)
-	if kind.Sick() && b.others(s) {
-		cause = &oneServerError{cause}
-	}
 	return driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", s, cause))
 }
-
-// others reports whether another server than s is in use.
-func (b *Backend) others(s *server) bool {
-	return slices.ContainsFunc(b.servers.all, func(a *server) bool {
-		return a != s && !a.health.out.Load()
-	})
-}
-
-// oneServerError is the error of one of several servers.
-type oneServerError struct{ cause error }
-
-func (e *oneServerError) Error() string   { return e.cause.Error() }
-func (e *oneServerError) Unwrap() []error { return []error{e.cause, store.ErrOneServer} }
 
 // judge returns the kind of an error, and what of it may be shown.
 func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
@@ -91,9 +74,6 @@ type hinted struct {
 	hint string
 }
 
-var errNoNumber = errors.New("the journal's number is not a number: another program has written " +
-	"there, or a later version of Freshet: then update this program")
-
 // judgeAnswer finds the server's words in the vendor's text about an unexpected answer. Nothing
 // else of that text may be shown: it may be a part of a value.
 func judgeAnswer(text string) (store.ErrorKind, error) {
@@ -118,8 +98,6 @@ func judgeAnswer(text string) (store.ErrorKind, error) {
 	case strings.Contains(said, "too large"):
 		return kind, fmt.Errorf("%w: %s: the server's option -I allows no more", store.ErrTooLarge,
 			said)
-	case strings.Contains(said, "non-numeric"):
-		return kind, errNoNumber
 	case strings.Contains(said, "unauthenticated"):
 		return store.KindAuthentication, fmt.Errorf("%s: the server wants a password, which this "+
 			"client cannot give", said)

@@ -3,23 +3,22 @@ package memcachestore
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/history"
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// journalKeys begins the keys of journals: journalKeys+prefix+"~seat" says where the journal is, on
-// each server, and "~next…" where it will be. There are journalKeys+prefix+"~"+term+"~head", and in
-// place of head the numbers of records, "members" for the list of members, and "m" with a member's
-// digest.
+// journalKeys begins the keys of journals: journalKeys+prefix+"~head", and in place of head the
+// numbers of records, "members" for the list of members, and "m" with a member's digest. What is
+// between the last two '~' chooses the server, so that a journal lies on one.
 const journalKeys = "~journal~"
 
 const (
@@ -34,22 +33,14 @@ const (
 	writePatience = 500 * time.Millisecond
 )
 
-// journal is a [store.Journal] on one of the servers, which the seat names.
+// journal is a [store.Journal] on one of the servers.
 //
-// An item counts the numbers, beginning at the clock. Each Append adds to it and writes its marks
-// under the numbers that it got, as a record. Since reads the records of a part from the newest down
-// to the one asked for. Where one is missing, because the server has lost it or its writer has died,
-// everything up to there counts as forgotten, and Since records that: a writer that comes later finds
-// the record, and need do nothing, for it covers the writer's marks.
-//
-// When its server has not answered for two seconds, or has lost the counter, the journal begins anew,
-// with a greater term, on the first of the servers that answer, in an order that all processes share.
-// Each server has a copy of the seat. A process that moves the journal writes all copies that it can
-// reach, and does not use the new one before more than half have it (of two: one). Who asks what is
-// new looks at the copies first, and who appends looks at them afterwards, and appends again where
-// the journal has moved. So of three servers or more, what was acknowledged is in the newest journal or
-// before its beginning, whatever servers each reaches; one that reaches too few has an error. A server that
-// comes back has an old copy, which is replaced, and the keys of another term, which nobody reads.
+// An item counts the numbers, beginning at the clock; its flags are a random generation. Each
+// Append adds to it and writes its marks under the numbers that it got, as a record with the same
+// flags. Since reads the records of a part from the newest down to the one asked for. Where one is
+// missing, or of another generation, because the server has lost it or its writer has died,
+// everything up to there counts as forgotten, and Since records that: a writer that comes later
+// finds the record, and need do nothing, for it covers the writer's marks.
 type journal struct {
 	backend *Backend
 	prefix  string
@@ -57,32 +48,12 @@ type journal struct {
 	highest atomic.Uint64        // number seen: a journal that begins anew begins after it
 	gaveUp  atomic.Uint64        // number waited for in vain
 	gap     atomic.Pointer[span] // numbers at which no record ended when they were asked for
-
-	mu     sync.Mutex
-	seat   *seat         // the newest one that this process knows of; nil: none
-	since  time.Time     // since when
-	member *store.Member // as it renewed last; nil: it has not, or has left
 }
 
-// Journal implements [store.Journaler]. It returns the same journal for the same prefix. A server
-// that is short of memory forgets marks early, and one that restarts forgets all; readers then get
-// MarkEverything.
-//
-// The journal moves to another server when its own has not answered for two seconds: everything
-// before counts as forgotten, once. Of three servers or more, more than half must answer, and each
-// process knows of all that others have invalidated, or reads nothing. Of two, one suffices: processes
-// of which one reaches only the one server, and another only the other, know nothing of each other
-// until one reaches both. A process that begins while one of two is away begins the journal anew, but
-// for those that begin after it.
+// Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and
+// one that restarts forgets all; readers then get MarkEverything.
 func (b *Backend) Journal(prefix string) store.Journal {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	j := b.journals[prefix]
-	if j == nil {
-		j = &journal{backend: b, prefix: prefix, members: store.MaxMembers}
-		b.journals[prefix] = j
-	}
-	return j
+	return &journal{backend: b, prefix: prefix, members: store.MaxMembers}
 }
 
 // JournalName implements [store.NamedJournal]: by the servers and the prefix.
@@ -90,75 +61,15 @@ func (j *journal) JournalName() string {
 	return keys.JournalName("memcached://"+strings.Join(j.backend.config.Servers, ","), j.prefix)
 }
 
+// head is the counter as it was read.
+type head struct {
+	number     uint64
+	generation uint32
+}
+
 func (j *journal) key(what string) string { return journalKeys + j.prefix + "~" + what }
-func (j *journal) seatKey() string        { return j.key("seat") }
 
-// known returns the newest seat that this process knows of, or nil.
-func (j *journal) known() *seat {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.seat
-}
-
-// stayed returns for how long the process has known of the newest seat.
-func (j *journal) stayed() time.Duration {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.seat == nil {
-		return 0
-	}
-	return time.Since(j.since)
-}
-
-// moveTo has the process use another seat. It is a member there before it reads anything, so that those
-// who append there later count it in.
-func (j *journal) moveTo(ctx context.Context, op string, to *seat) error {
-	var renewed *store.Member
-	for at := j.at(to); ; {
-		j.mu.Lock()
-		m := j.member
-		if m == renewed || m == nil || at.on == nil {
-			if to.over(j.seat) > 0 {
-				j.seat, j.since = to, time.Now()
-			}
-			j.mu.Unlock()
-			return nil
-		}
-		j.mu.Unlock()
-		if err := at.renew(ctx, op, *m); err != nil {
-			return err
-		}
-		renewed = m
-	}
-}
-
-// place is where a journal is.
-type place struct {
-	*journal
-	seat *seat
-	on   *server // nil: it is none of this process's
-}
-
-func (j *journal) at(s *seat) place { return place{j, s, j.backend.servers.named(s.server)} }
-
-func (p place) key(what string) string { return p.journal.key(p.seat.name() + "~" + what) }
-
-func (p place) recordKey(number uint64) string { return p.key(strconv.FormatUint(number, 10)) }
-
-func (p place) call(ctx context.Context, op string, again repeat, f func(*memcache.Client) error) error {
-	return p.backend.callAt(ctx, op, p.prefix, p.on, again, f)
-}
-
-// here returns where the journal is as far as this process knows, and asks only where it knows nothing.
-func (j *journal) here(ctx context.Context, op string) (place, error) {
-	if s := j.known(); s != nil {
-		if p := j.at(s); p.on != nil {
-			return p, nil
-		}
-	}
-	f, err := j.find(ctx, op)
-	return f.place, err
-}
+func (j *journal) recordKey(number uint64) string { return j.key(strconv.FormatUint(number, 10)) }
 
 // Append implements [store.Journal]. A mark whose name does not fit an item becomes one that covers
 // everything.
@@ -170,80 +81,121 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 	if err := driver.CheckMarks(op, j.prefix, what); err != nil {
 		return 0, err
 	}
-	if len(what) == 0 {
-		f, err := j.find(ctx, op)
-		return f.number, err
+	h, err := j.head(ctx, op)
+	if err != nil || len(what) == 0 {
+		return h.number, err
 	}
-	for range maxRounds {
-		p, err := j.here(ctx, op)
-		if err != nil {
-			return 0, err
-		}
-		last, err := p.append(ctx, op, what)
-		switch {
-		case err == nil && !j.backend.several():
-			return last, nil
-		case err != nil && err != memcache.ErrCacheMiss:
-			return 0, err
-		}
-		now, lost := j.find(ctx, op)
-		switch {
-		case lost != nil:
-			return 0, lost
-		case err == nil && now.seat.over(p.seat) == 0:
-			return last, nil
-		}
-	}
-	return 0, driver.Fail(op, j.prefix, store.KindTransient,
-		errors.New("the journal moves all the time"))
-}
-
-// append takes numbers and writes the marks. Its error is memcache.ErrCacheMiss where the counter is
-// lost.
-func (p place) append(ctx context.Context, op string, what []store.Mark) (last uint64, err error) {
-	err = p.call(ctx, op, repeated, func(c *memcache.Client) (err error) {
-		last, err = c.Increment(p.key("head"), uint64(len(what)))
-		return err
-	})
+	last, err := j.count(ctx, op, &h, len(what))
 	if err != nil {
 		return 0, err
 	}
 	number := last - uint64(len(what))
-	for _, marks := range records(what, p.backend.config.room()) {
+	for _, marks := range records(what, j.backend.config.room()) {
 		value := forgottenRecord()
 		if marks != nil {
 			value = appendRecord(nil, marks)
 		}
 		number += uint64(max(len(marks), 1))
-		if err := p.write(ctx, op, number, value); err != nil {
+		if err := j.write(ctx, op, h.generation, number, value); err != nil {
 			return 0, err
 		}
 	}
-	p.saw(last)
+	j.saw(last)
 	return last, nil
 }
 
+// count takes n numbers and returns the last. If the counter has just been lost it is begun anew,
+// and h with it.
+func (j *journal) count(ctx context.Context, op string, h *head, n int) (last uint64, err error) {
+	for range 3 {
+		err = j.backend.call(ctx, op, j.key("head"), repeated,
+			func(c *memcache.Client) (err error) {
+				last, err = c.Increment(j.key("head"), uint64(n))
+				return err
+			})
+		if err != memcache.ErrCacheMiss {
+			return last, err
+		}
+		if *h, err = j.head(ctx, op); err != nil {
+			return 0, err
+		}
+	}
+	return 0, j.lostAgain(op)
+}
+
+func (j *journal) lostAgain(op string) error {
+	return driver.Fail(op, j.prefix, store.KindTransient,
+		errors.New("the server loses the journal's number as soon as it is set"))
+}
+
 // write puts a record where nothing is. If something is, a reader has given the number up, and
-// recorded that everything counts as invalidated. That record stands.
-func (p place) write(ctx context.Context, op string, number uint64, value []byte) error {
-	item := &memcache.Item{Key: p.recordKey(number), Flags: recordItem, Value: value,
-		Expiration: expiration(markLife, time.Now())}
-	err := p.call(ctx, op, once, func(c *memcache.Client) error { return c.Add(item) })
+// recorded that everything counts as invalidated; or a lost journal has left it. In both cases that
+// record stands.
+func (j *journal) write(
+	ctx context.Context, op string, generation uint32, number uint64, value []byte,
+) error {
+	item := &memcache.Item{
+		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: expiration(markLife,
+			time.Now()),
+	}
+	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error {
+		return c.Add(item)
+	})
 	if err == memcache.ErrNotStored {
 		item.Value = forgottenRecord()
-		err = p.call(ctx, op, repeated, func(c *memcache.Client) error { return c.Set(item) })
+		err = j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
+			return c.Set(item)
+		})
 	}
 	return err
 }
 
-// number reads the counter.
-func (p place) number(op string, item *memcache.Item) (uint64, error) {
-	number, err := strconv.ParseUint(strings.TrimRight(string(item.Value), " "), 10, 64)
-	if err != nil {
-		return 0, driver.Refuse(op, p.prefix, "%w", errNoNumber)
+// head reads the counter. If there is none it begins one.
+func (j *journal) head(ctx context.Context, op string) (h head, err error) {
+	for range 3 {
+		var item *memcache.Item
+		err := j.backend.call(ctx, op, j.key("head"), repeated,
+			func(c *memcache.Client) (err error) {
+				item, err = c.Get(j.key("head"))
+				return err
+			})
+		if err == nil {
+			h.generation = item.Flags
+			if h.number, err = strconv.ParseUint(string(item.Value), 10, 64); err != nil {
+				return head{}, driver.Refuse(op, j.prefix, "the journal's number is not a "+
+					"number: another program has written there, or a later version of Freshet: "+
+					"then update this program")
+			}
+			j.saw(h.number)
+			return h, nil
+		}
+		if err == memcache.ErrCacheMiss {
+			err = j.begin(ctx, op)
+		}
+		if err != nil {
+			return head{}, err
+		}
 	}
-	p.saw(number)
-	return number, nil
+	return head{}, j.lostAgain(op)
+}
+
+// begin sets the counter, unless another process does so first. The number at which it begins is
+// that of a record that says that all before is forgotten.
+func (j *journal) begin(ctx context.Context, op string) error {
+	number := history.Begin(j.highest.Load())
+	item := &memcache.Item{
+		Key: j.key("head"), Flags: rand.Uint32(), Value: strconv.AppendUint(nil, number, 10),
+	}
+	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error {
+		return c.Add(item)
+	})
+	if err == memcache.ErrNotStored {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return j.write(ctx, op, item.Flags, number, forgottenRecord())
 }
 
 // saw notes a number, unless no journal that began at the clock can have reached it.
@@ -269,39 +221,13 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 		return nil, 0, err
 	}
 	j.saw(number)
-	f, err := j.find(ctx, op)
+	h, err := j.head(ctx, op)
 	if err != nil {
 		return nil, 0, err
 	}
-	marks, err := f.read(ctx, op, number)
-	return marks, f.number, err
-}
-
-// peek is Since without a look at where the journal is, for who asks often.
-func (j *journal) peek(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
-	const op = "watch"
-	if err := driver.CheckPrefix(op, j.prefix); err != nil {
-		return nil, 0, err
-	}
-	p, err := j.here(ctx, op)
+	marks, err := j.read(ctx, op, h, number)
 	if err != nil {
 		return nil, 0, err
 	}
-	var item *memcache.Item
-	err = p.call(ctx, op, repeated, func(c *memcache.Client) (err error) {
-		item, err = c.Get(p.key("head"))
-		return err
-	})
-	if err != nil && fault.Made(err) {
-		return nil, 0, err
-	}
-	if err != nil { // the counter is lost
-		return j.Since(ctx, number)
-	}
-	head, err := p.number(op, item)
-	if err != nil {
-		return nil, 0, err
-	}
-	marks, err := found{p, head}.read(ctx, op, number)
-	return marks, head, err
+	return marks, h.number, nil
 }

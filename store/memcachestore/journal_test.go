@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,16 +24,6 @@ func journalOn(t *testing.T, addresses ...string) (*journal, *memcache.Client) {
 	raw := memcache.NewFromSelector(b.servers)
 	t.Cleanup(func() { raw.Close() })
 	return b.Journal(fmt.Sprint("journal-", prefixes.Add(1), ":")).(*journal), raw
-}
-
-// at is where a journal is.
-func at(t *testing.T, j *journal) place {
-	t.Helper()
-	p, err := j.here(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 func key(name string) store.Mark { return store.Mark{Kind: store.MarkKey, Name: name} }
@@ -70,7 +61,7 @@ func TestAJournalBeginsAtTheClock(t *testing.T) {
 	if after := uint64(time.Now().UnixMicro()); begin < before || begin > after {
 		t.Errorf("began at %d, between %d and %d", begin, before, after)
 	}
-	if item, err := raw.Get(at(t, j).recordKey(begin)); err != nil || string(item.Value) != string(forgottenRecord()) {
+	if item, err := raw.Get(j.recordKey(begin)); err != nil || string(item.Value) != string(forgottenRecord()) {
 		t.Errorf("where it begins: %v, %v; a reader would wait for a mark", item, err)
 	}
 	wantSince(t, j, 0, begin, everything(begin))
@@ -106,7 +97,7 @@ func TestALostJournalIsEverything(t *testing.T) {
 	for name, lose := range map[string]func() error{
 		"restart":      func() error { s.Kill(); s.Start(); return nil },
 		"flushed":      raw.FlushAll,
-		"head evicted": func() error { return raw.Delete(at(t, j).key("head")) },
+		"head evicted": func() error { return raw.Delete(j.key("head")) },
 	} {
 		raw.Close() // its connections may be from before the restart
 		last := mustAppend(t, j, key("a"), key("b"), key("c"))
@@ -126,12 +117,12 @@ func TestALostJournalIsEverything(t *testing.T) {
 	}
 }
 
-// A process that knows of greater numbers than the clock begins the journal well above them.
+// A process that knows of greater numbers than the clock begins the journal after them.
 func TestAJournalThatBeginsAnewWithASlowClock(t *testing.T) {
 	j, _ := journalOn(t, testserver.SharedMemcached(t).Addr)
 	seen := uint64(time.Now().Add(time.Hour).UnixMicro())
 	marks, head, err := j.Since(t.Context(), seen)
-	if err != nil || head != seen+termStep || !reflect.DeepEqual(marks,
+	if err != nil || head != seen+1 || !reflect.DeepEqual(marks,
 		[]store.Numbered{everything(head)}) {
 		t.Errorf("Since(%d): %v, head %d, %v", seen, marks, head, err)
 	}
@@ -143,7 +134,7 @@ func TestAnEvictedMarkIsEverything(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		mustAppend(t, j, key(name))
 	}
-	if err := raw.Delete(at(t, j).recordKey(begin + 2)); err != nil {
+	if err := raw.Delete(j.recordKey(begin + 2)); err != nil {
 		t.Fatal(err)
 	}
 	c, d := store.Numbered{Mark: key("c"), Number: begin + 3}, store.Numbered{Mark: key("d"),
@@ -155,7 +146,7 @@ func TestAnEvictedMarkIsEverything(t *testing.T) {
 		t.Errorf("it did not wait for a writer: %v", took)
 	}
 	// Now it is written down, so that other processes need not wait.
-	if item, err := raw.Get(at(t, j).recordKey(begin + 2)); err != nil || string(item.Value) != string(forgottenRecord()) {
+	if item, err := raw.Get(j.recordKey(begin + 2)); err != nil || string(item.Value) != string(forgottenRecord()) {
 		t.Errorf("in place of the lost record: %v, %v", item, err)
 	}
 	wantSince(t, j, begin, begin+4, everything(begin+2), c, d)
@@ -164,17 +155,17 @@ func TestAnEvictedMarkIsEverything(t *testing.T) {
 // A number is given out a moment before its mark is written. Readers must not pass it by.
 func TestAMarkOnItsWay(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
-	h, err := j.find(t.Context(), "test")
+	h, err := j.head(t.Context(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := raw.Increment(at(t, j).key("head"), 2); err != nil {
+	if _, err := raw.Increment(j.key("head"), 2); err != nil {
 		t.Fatal(err)
 	}
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		time.Sleep(50 * time.Millisecond)
-		if err := h.write(t.Context(), "test", h.number+2,
+		if err := j.write(t.Context(), "test", h.generation, h.number+2,
 			appendRecord(nil, []store.Mark{key("a"), key("b")})); err != nil {
 			t.Error(err)
 		}
@@ -189,11 +180,11 @@ func TestAMarkOnItsWay(t *testing.T) {
 // covered.
 func TestAWriterThatComesTooLate(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
-	h, err := j.find(t.Context(), "test")
+	h, err := j.head(t.Context(), "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := raw.Increment(at(t, j).key("head"), 1); err != nil {
+	if _, err := raw.Increment(j.key("head"), 1); err != nil {
 		t.Fatal(err)
 	}
 	hurried, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
@@ -207,11 +198,29 @@ func TestAWriterThatComesTooLate(t *testing.T) {
 	if took := time.Since(start); took > 550*time.Millisecond {
 		t.Errorf("Since took %v of the 600ms that it had", took)
 	}
-	if err := h.write(t.Context(), "test", head,
+	if err := j.write(t.Context(), "test", h.generation, head,
 		appendRecord(nil, []store.Mark{key("a")})); err != nil {
 		t.Error(err)
 	}
 	wantSince(t, j, h.number, head, everything(head))
+}
+
+// After a loss with the clock set back numbers come a second time. A mark of the first time is
+// none.
+func TestAMarkOfALostJournal(t *testing.T) {
+	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
+	begin := mustAppend(t, j)
+	mustAppend(t, j, key("old"))
+	anew := &memcache.Item{Key: j.key("head"), Value: strconv.AppendUint(nil, begin, 10),
+		Flags: 12345}
+	if err := raw.Set(anew); err != nil {
+		t.Fatal(err)
+	}
+	n, err := raw.Increment(j.key("head"), 1) // by a writer that is about to write its mark
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSince(t, j, begin, begin+1, everything(n)) // not "old", and not nothing
 }
 
 func TestMarksThatDoNotFit(t *testing.T) {
@@ -274,7 +283,7 @@ func TestWhatSinceReturnsIsBounded(t *testing.T) {
 
 func TestAJournalThatIsNone(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
-	if err := raw.Set(&memcache.Item{Key: at(t, j).key("head"), Value: []byte("theirs")}); err != nil {
+	if err := raw.Set(&memcache.Item{Key: j.key("head"), Value: []byte("theirs")}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := j.Append(t.Context(), key("a"))

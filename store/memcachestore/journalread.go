@@ -15,53 +15,45 @@ import (
 
 // reading is one Since: from the end of a part downwards.
 type reading struct {
-	place
-	op       string
-	after    uint64                    // the number asked for, or one that is not too far behind
-	patience time.Time                 // when to give up missing records
-	found    map[string]*memcache.Item // records read and not yet used
-	asked    uint64                    // down to which number records were asked for
-	marks    []store.Numbered          // newest first
-	bytes    int                       // of their names
+	*journal
+	op         string
+	generation uint32
+	after      uint64                    // the number asked for, or one that is not too far behind
+	patience   time.Time                 // when to give up missing records
+	found      map[string]*memcache.Item // records read and not yet used
+	asked      uint64                    // down to which number records were asked for
+	marks      []store.Numbered          // newest first
+	bytes      int                       // of their names
 }
 
 // read returns the first marks with numbers from after number up to the head, in ascending order:
 // the records that begin within the next PartMarks numbers. A record is found by the number of its
 // last mark, and says where the one before it ends.
-//
-// Of several servers, another one may have had the journal before, and have taken marks since: so its
-// beginning has those appended again who know of some.
-func (f found) read(ctx context.Context, op string, number uint64) ([]store.Numbered, error) {
-	if number >= f.number {
+func (j *journal) read(
+	ctx context.Context, op string, h head, number uint64,
+) ([]store.Numbered, error) {
+	if number >= h.number {
 		return nil, nil
 	}
-	r := &reading{place: f.place, op: op, after: number}
-	marks, err := r.read(ctx, f.number)
-	if err == nil && 0 < number && number < f.seat.term && f.backend.several() {
-		marks[0].After = 1
-	}
-	return marks, err
-}
-
-func (r *reading) read(ctx context.Context, head uint64) ([]store.Numbered, error) {
-	wait, number := writePatience, r.after
+	r := &reading{journal: j, op: op, generation: h.generation, after: number}
+	wait := writePatience
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end)/2)
 	}
 	r.patience = time.Now().Add(wait)
 	first := number
-	if head-number > history.MaxMarks {
+	if h.number-number > history.MaxMarks {
 		// a young journal has not many, and of an old one that is quiet not many are left
-		if whole, err := r.down(ctx, head, 1); whole || err != nil {
+		if whole, err := r.down(ctx, h.number, 1); whole || err != nil {
 			return r.marks, err
 		}
-		r.after = head - history.MaxMarks
+		r.after = h.number - history.MaxMarks
 		var err error
-		if first, err = r.end(ctx, r.after+1, head); err != nil {
+		if first, err = r.end(ctx, r.after+1, h.number); err != nil {
 			return nil, err
 		}
 	}
-	last, err := r.end(ctx, first+history.PartMarks, head)
+	last, err := r.end(ctx, first+history.PartMarks, h.number)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +86,7 @@ func (r *reading) end(ctx context.Context, at, head uint64) (uint64, error) {
 			return 0, err
 		}
 		for i := range n {
-			if item := found[r.recordKey(at+i)]; item != nil && item.Flags == recordItem {
+			if item := found[r.recordKey(at+i)]; item != nil && item.Flags == r.generation {
 				return at + i, nil
 			}
 		}
@@ -156,7 +148,7 @@ func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error)
 		}
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		if item := r.found[key]; item != nil && item.Flags == recordItem {
+		if item := r.found[key]; item != nil && item.Flags == r.generation {
 			return item, nil
 		}
 		if at <= r.gaveUp.Load() || !time.Now().Add(wait).Before(r.patience) {
@@ -169,7 +161,7 @@ func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error)
 	}
 	raise(&r.gaveUp, at)
 	// A server that cannot store it any more: the next reader finds out by itself.
-	_ = r.write(ctx, r.op, at, forgottenRecord())
+	_ = r.write(ctx, r.op, r.generation, at, forgottenRecord())
 	return nil, ctx.Err()
 }
 
@@ -189,7 +181,7 @@ func (r *reading) get(
 	for i := range keys {
 		keys[i] = r.recordKey(at + uint64(i))
 	}
-	err = r.call(ctx, r.op, repeated, func(c *memcache.Client) (err error) {
+	err = r.backend.call(ctx, r.op, r.key("head"), repeated, func(c *memcache.Client) (err error) {
 		found, err = c.GetMulti(keys)
 		return err
 	})

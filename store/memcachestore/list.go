@@ -87,7 +87,7 @@ func (b *Backend) eachList(
 	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
 	}
-	b.pool.settle(ctx, s)
+	b.pool.settle(ctx, s.address)
 	for n, quiet := 0, 0; n < maxLists && quiet < quietLists; n++ {
 		if n > 0 {
 			pause.For(ctx, listPause)
@@ -110,7 +110,7 @@ func (b *Backend) eachList(
 // isValue reports whether a key on a server is a value's: not a part's, and not one that lies there
 // from a time when there were other servers.
 func (b *Backend) isValue(s *server, k dumped) bool {
-	return keys.Plain(k.key) && b.servers.place(k.key) == s
+	return keys.Plain(k.key) && b.servers.pick(k.key) == s
 }
 
 // alive reports whether a value on the server has not ended. It asks the server only if that is in

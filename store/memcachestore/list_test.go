@@ -58,7 +58,7 @@ func TestWhatWasLeftBehindByAChangeOfServers(t *testing.T) {
 	b := open(t, patient, one.Addr, two.Addr)
 	listed, stay := 0, 0
 	for i := range 100 {
-		if b.servers.home(fmt.Sprint("a:", i)).String() == one.Addr {
+		if b.servers.pick(fmt.Sprint("a:", i)).String() == one.Addr {
 			stay++
 		}
 	}

@@ -3,7 +3,6 @@ package memcachestore
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -42,11 +41,9 @@ func digestOf(id string) (d digest) {
 	return d
 }
 
-func (p place) memberKey(d digest) string {
-	return p.key("m" + base64.RawURLEncoding.EncodeToString(d[:]))
-}
+func (j *journal) memberKey(d digest) string { return j.key("m" + hex.EncodeToString(d[:])) }
 
-func (p place) listKey() string { return p.key("members") }
+func (j *journal) listKey() string { return j.key("members") }
 
 // maxSwaps is how often to try to swap the list. Each time that it fails somebody else succeeds.
 const maxSwaps = 1000
@@ -60,74 +57,56 @@ func (j *journal) Renew(ctx context.Context, m store.Member) error {
 	if err := driver.CheckMember(j.prefix, m); err != nil {
 		return err
 	}
-	p, err := j.here(ctx, op)
-	if err == nil {
-		err = p.renew(ctx, op, m)
-	}
-	if err != nil {
-		return err
-	}
-	j.mu.Lock()
-	j.member = &m
-	moved := j.seat.over(p.seat) != 0
-	j.mu.Unlock()
-	if moved { // meanwhile, and without this renewal
-		return j.Renew(ctx, m)
-	}
-	return nil
-}
-
-func (p place) renew(ctx context.Context, op string, m store.Member) error {
 	d, now := digestOf(m.ID), time.Now()
-	item := &memcache.Item{Key: p.memberKey(d), Flags: memberItem, Value: appendMember(nil, m, now),
+	item := &memcache.Item{Key: j.memberKey(d), Flags: memberItem, Value: appendMember(nil, m, now),
 		Expiration: expiration(store.LeaseTime, now)}
-	err := p.call(ctx, op, repeated, func(c *memcache.Client) error {
+	err := j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 		return c.Replace(item)
 	})
 	replaced := err == nil
 	if err == memcache.ErrNotStored {
-		err = p.call(ctx, op, repeated, func(c *memcache.Client) error {
+		err = j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 			return c.Set(item)
 		})
 	}
 	if err != nil {
 		return err
 	}
-	return p.enlist(ctx, op, d, replaced)
+	return j.enlist(ctx, op, d, replaced)
 }
 
 // enlist puts a member on the list. One that replaced its item is there already, unless the server
 // has lost the list.
-func (p place) enlist(ctx context.Context, op string, d digest, replaced bool) error {
+func (j *journal) enlist(ctx context.Context, op string, d digest, replaced bool) error {
 	for try := range maxSwaps {
-		l, err := p.list(ctx, op)
+		l, err := j.list(ctx, op)
 		if err != nil {
 			return err
 		}
 		if replaced && slices.Contains(l.members, d) {
 			return nil
 		}
-		most := min(p.members, (p.backend.config.room()-1)/len(d))
+		most := min(j.members, (j.backend.config.room()-1)/len(d))
 		if try == 0 || len(l.members) >= most {
-			if _, err := p.look(ctx, op, &l); err != nil {
+			if _, err := j.look(ctx, op, &l); err != nil {
 				return err
 			}
 		}
 		if !slices.Contains(l.members, d) {
 			if len(l.members) >= most {
-				return driver.Full(p.prefix, most)
+				return driver.Full(j.prefix, most)
 			}
 			l.members = append(l.members, d)
 		}
-		if swapped, err := p.swap(ctx, op, l); swapped || err != nil {
+		if swapped, err := j.swap(ctx, op, l); swapped || err != nil {
 			return err
 		}
 		longest := min(time.Millisecond<<min(try, 8), 20*time.Millisecond)
 		if err := pause.For(ctx, rand.N(longest)); err != nil {
-			return p.backend.fail(ctx, op, p.prefix, p.on, err)
+			return j.backend.fail(ctx, op, j.prefix, j.backend.servers.pick(j.listKey()), err)
 		}
 	}
-	return driver.Fail(op, p.prefix, store.KindTransient,
+	return driver.Fail(op, j.prefix, store.KindTransient,
 		errors.New("others change the list of members all the time"))
 }
 
@@ -137,21 +116,17 @@ func (j *journal) Members(ctx context.Context) ([]store.Member, error) {
 	if err := driver.CheckPrefix(op, j.prefix); err != nil {
 		return nil, err
 	}
-	p, err := j.here(ctx, op)
-	if err != nil {
-		return nil, err
-	}
-	l, err := p.list(ctx, op)
+	l, err := j.list(ctx, op)
 	if err != nil {
 		return nil, err
 	}
 	before := len(l.members)
-	all, err := p.look(ctx, op, &l)
+	all, err := j.look(ctx, op, &l)
 	if err != nil {
 		return nil, err
 	}
 	if len(l.members) < before {
-		_, _ = p.swap(ctx, op, l) // should it fail, the next one does it
+		_, _ = j.swap(ctx, op, l) // should it fail, the next one does it
 	}
 	return all, nil
 }
@@ -165,17 +140,8 @@ func (j *journal) Leave(ctx context.Context, id string) error {
 	if (store.Member{ID: id}).Validate() != nil {
 		return nil // nobody is on the list under it
 	}
-	j.mu.Lock()
-	if j.member != nil && j.member.ID == id {
-		j.member = nil
-	}
-	j.mu.Unlock()
-	p, err := j.here(ctx, op)
-	if err != nil {
-		return err
-	}
-	key := p.memberKey(digestOf(id))
-	err = p.call(ctx, op, repeated, func(c *memcache.Client) error {
+	key := j.memberKey(digestOf(id))
+	err := j.backend.call(ctx, op, key, repeated, func(c *memcache.Client) error {
 		return c.Delete(key)
 	})
 	if fault.Made(err) {
@@ -190,9 +156,9 @@ type memberList struct {
 	members []digest
 }
 
-func (p place) list(ctx context.Context, op string) (l memberList, err error) {
-	err = p.call(ctx, op, repeated, func(c *memcache.Client) (err error) {
-		l.item, err = c.Get(p.listKey())
+func (j *journal) list(ctx context.Context, op string) (l memberList, err error) {
+	err = j.backend.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
+		l.item, err = c.Get(j.listKey())
 		return err
 	})
 	if err == memcache.ErrCacheMiss {
@@ -203,7 +169,7 @@ func (p place) list(ctx context.Context, op string) (l memberList, err error) {
 	}
 	var ok bool
 	if l.members, ok = parseList(l.item.Value); !ok || l.item.Flags != memberListItem {
-		return l, driver.Refuse(op, p.prefix, "the journal's list of members is not ours: "+
+		return l, driver.Refuse(op, j.prefix, "the journal's list of members is not ours: "+
 			"another program has written there, or a later version of Freshet: then update this "+
 			"program")
 	}
@@ -211,17 +177,17 @@ func (p place) list(ctx context.Context, op string) (l memberList, err error) {
 }
 
 // look returns the members on the list whose items the server has, and takes the others off l.
-func (p place) look(ctx context.Context, op string, l *memberList) ([]store.Member, error) {
+func (j *journal) look(ctx context.Context, op string, l *memberList) ([]store.Member, error) {
 	now := time.Now()
 	var all []store.Member
 	var there []digest
 	for some := range slices.Chunk(l.members, recordsAtOnce) {
 		keys := make([]string, len(some))
 		for i, d := range some {
-			keys[i] = p.memberKey(d)
+			keys[i] = j.memberKey(d)
 		}
 		var found map[string]*memcache.Item
-		err := p.call(ctx, op, repeated, func(c *memcache.Client) (err error) {
+		err := j.backend.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
 			found, err = c.GetMulti(keys)
 			return err
 		})
@@ -240,7 +206,7 @@ func (p place) look(ctx context.Context, op string, l *memberList) ([]store.Memb
 			}
 			m, ok := parseMember(item.Value, now)
 			if !ok || item.Flags != memberItem || digestOf(m.ID) != d {
-				return nil, driver.Refuse(op, p.prefix, "a member of the journal is not ours: "+
+				return nil, driver.Refuse(op, j.prefix, "a member of the journal is not ours: "+
 					"another program has written there")
 			}
 			all, there = append(all, m), append(there, d)
@@ -251,13 +217,13 @@ func (p place) look(ctx context.Context, op string, l *memberList) ([]store.Memb
 }
 
 // swap makes l the list, and reports false if that has changed since it was read.
-func (p place) swap(ctx context.Context, op string, l memberList) (bool, error) {
+func (j *journal) swap(ctx context.Context, op string, l memberList) (bool, error) {
 	item := l.item
 	if item == nil {
-		item = &memcache.Item{Key: p.listKey(), Flags: memberListItem}
+		item = &memcache.Item{Key: j.listKey(), Flags: memberListItem}
 	}
 	item.Value = appendList(nil, l.members)
-	err := p.call(ctx, op, repeated, func(c *memcache.Client) error {
+	err := j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 		if l.item == nil {
 			return c.Add(item)
 		}

@@ -42,7 +42,7 @@ func wantMembers(t *testing.T, j *journal, ids ...string) {
 
 func wantListed(t *testing.T, j *journal, n int) {
 	t.Helper()
-	if l, err := at(t, j).list(t.Context(), "members"); err != nil || len(l.members) != n {
+	if l, err := j.list(t.Context(), "members"); err != nil || len(l.members) != n {
 		t.Errorf("%d are on the list, %v; want %d", len(l.members), err, n)
 	}
 }
@@ -51,7 +51,7 @@ func wantListed(t *testing.T, j *journal, n int) {
 func end(t *testing.T, raw *memcache.Client, j *journal, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if err := raw.Delete(at(t, j).memberKey(digestOf(id))); err != nil && err != memcache.ErrCacheMiss {
+		if err := raw.Delete(j.memberKey(digestOf(id))); err != nil && err != memcache.ErrCacheMiss {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestTheServerEndsLeasesOfMembers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.send("mg " + at(t, j).memberKey(digestOf("a")) + " t\r\n"); err != nil {
+		if err := c.send("mg " + j.memberKey(digestOf("a")) + " t\r\n"); err != nil {
 			t.Fatal(err)
 		}
 		line, err := c.line()
@@ -96,7 +96,7 @@ func TestWhatHasEndedLeavesTheList(t *testing.T) {
 func TestAServerThatLosesTheListHasItAgain(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	renew(t, j, "a", "b")
-	if err := raw.Delete(at(t, j).listKey()); err != nil {
+	if err := raw.Delete(j.listKey()); err != nil {
 		t.Fatal(err)
 	}
 	wantMembers(t, j)
@@ -147,7 +147,7 @@ func TestNobodyIsLostWhenManyRenewAndEnd(t *testing.T) {
 			for n := range rounds {
 				switch (n + i) % 3 {
 				case 0:
-					raw.Delete(at(t, j).memberKey(digestOf(id)))
+					raw.Delete(j.memberKey(digestOf(id)))
 				case 1:
 					if err := j.Leave(t.Context(), id); err != nil {
 						t.Error(err)
@@ -187,8 +187,8 @@ func TestAnotherProgramsMembers(t *testing.T) {
 		t.Run(story, func(t *testing.T) {
 			j, raw := journalOn(t, s.Addr)
 			renew(t, j, "a")
-			if item.Key = at(t, j).listKey(); strings.Contains(story, "member") {
-				item.Key = at(t, j).memberKey(digestOf("a"))
+			if item.Key = j.listKey(); strings.Contains(story, "member") {
+				item.Key = j.memberKey(digestOf("a"))
 			}
 			if err := raw.Set(&item); err != nil {
 				t.Fatal(err)

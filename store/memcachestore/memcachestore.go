@@ -1,14 +1,8 @@
 // Package memcachestore keeps values on Memcached servers.
 //
 // Each value lies on one of the servers, chosen by rendezvous hashing of its key: where a server is
-// added to n, one key in n+1 moves. Of several, one that does not answer is left out until it does:
-// meanwhile its keys lie on the others, each where it would if that server were not there. What lay
-// on it is there again when it is back, if it was not restarted, however old that is: entries carry
-// their journal number, and the journal knows what was invalidated meanwhile. Each process finds out
-// for itself who answers. Where none does, every call is an error.
-//
-// The journal of a prefix lies on one server, and on another one when that has not answered for two
-// seconds: see [Backend.Journal].
+// added to n, one key in n+1 moves. A server that does not answer is an error for the keys that lie
+// on it, every time; they do not move elsewhere.
 //
 // Memcached counts lifetimes in whole seconds and does not tell what is left of them. So each value
 // carries its end, to the millisecond by the writer's clock, in 8 bytes before it; readers go by
@@ -21,7 +15,6 @@
 package memcachestore
 
 import (
-	"sync"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -33,14 +26,6 @@ type Backend struct {
 	config  Config
 	servers *servers
 	pool    *pool
-	// patience is how long a journal stays on a server that does not answer; see seatPatience
-	patience time.Duration
-
-	trying sync.WaitGroup // servers that are left out
-
-	mu       sync.Mutex
-	onServer []func(server string, failing error)
-	journals map[string]*journal // by their prefixes
 }
 
 var (
@@ -53,7 +38,6 @@ var (
 	_ store.Journaler = (*Backend)(nil)
 
 	_ store.ValueLimited = (*Backend)(nil)
-	_ store.Several      = (*Backend)(nil)
 )
 
 // New returns a Backend for the servers that c names. It asks no server: it fails only when c is
@@ -65,17 +49,12 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	s := newServers(c.Servers)
-	b := &Backend{config: c, servers: s, patience: seatPatience, journals: make(map[string]*journal)}
-	b.pool = newPool(c, s, b.answered)
-	return b, nil
+	return &Backend{config: c, servers: s, pool: newPool(c, s)}, nil
 }
 
 // Close closes all connections. Calls in progress end with an error, as do all later ones.
 func (b *Backend) Close() error {
-	b.mu.Lock()
 	b.pool.close()
-	b.mu.Unlock()
-	b.trying.Wait()
 	return nil
 }
 

@@ -73,7 +73,7 @@ func TestAJournalIsReadInParts(t *testing.T) {
 
 	// what stands for a record that the server has lost is in the part that would end with it
 	lost := begin + part
-	if err := raw.Delete(at(t, j).recordKey(lost)); err != nil {
+	if err := raw.Delete(j.recordKey(lost)); err != nil {
 		t.Fatal(err)
 	}
 	if all := wantParts(t, j, begin, 2, len(long), part); all[0] != everything(lost) {

@@ -18,32 +18,29 @@ import (
 // client, with its own connections, to itself: when the call's context is done, the call's waiting
 // on these connections is ended. No call needs a goroutine for that, and none is left behind.
 type pool struct {
-	config   Config
-	servers  *servers
-	answered func(*server)   // hears of each answer
-	done     context.Context // done when closed
-	end      context.CancelFunc
+	config  Config
+	servers *servers
+	done    context.Context // done when closed
+	end     context.CancelFunc
 
 	mu   sync.Mutex
 	idle []*client // the one used last is used next
 	all  map[*client]struct{}
 }
 
-func newPool(c Config, s *servers, answered func(*server)) *pool {
-	p := &pool{config: c, servers: s, answered: answered,
-		all: make(map[*client]struct{})}
+func newPool(c Config, s *servers) *pool {
+	p := &pool{config: c, servers: s, all: make(map[*client]struct{})}
 	p.done, p.end = context.WithCancel(context.Background())
 	return p
 }
 
-// begin returns a client for a call, or nil if the pool is closed. release takes it back. The call
-// asks that server, or those of its keys if at is nil.
-func (p *pool) begin(ctx context.Context, at *server) *client {
+// begin returns a client for a call, or nil if the pool is closed. release takes it back.
+func (p *pool) begin(ctx context.Context) *client {
 	cl := p.get()
 	if cl == nil {
 		return nil
 	}
-	cl.begin(ctx, at)
+	cl.begin(ctx)
 	return cl
 }
 
@@ -58,8 +55,7 @@ func (p *pool) get() *client {
 		p.idle = p.idle[:last]
 		return cl
 	}
-	cl := &client{pool: p}
-	cl.inner = memcache.NewFromSelector(cl)
+	cl := &client{pool: p, inner: memcache.NewFromSelector(p.servers)}
 	cl.inner.Timeout = p.config.Timeout
 	cl.inner.DialContext = cl.dial
 	p.all[cl] = struct{}{}
@@ -99,61 +95,26 @@ func (p *pool) close() {
 	}
 }
 
-// client is the vendor's client, for one call at a time. It chooses the servers of the call.
+// client is the vendor's client, for one call at a time.
 type client struct {
 	pool  *pool
 	inner *memcache.Client
 	ctx   context.Context // of the call in progress
-	at    *server         // that the call asks; nil: those of its keys
 	stop  func() bool     // ends the listening to ctx; nil: nobody listens
 
 	mu     sync.Mutex
 	call   uint64 // the call's number, from 1
 	ended  bool   // the call's context is done
 	stale  bool   // a connection ended that had served an earlier call, before it said anything
-	silent silence
 	closed bool
 	open   []*conn
 }
 
-// silence is of a server that has not answered a call.
-type silence struct {
-	of          *server // nil: none
-	unconnected bool    // nothing was sent: no connection was made
-}
-
-// PickServer implements memcache.ServerSelector.
-func (cl *client) PickServer(key string) (net.Addr, error) {
-	if cl.at != nil {
-		return cl.at, nil
-	}
-	return cl.pool.servers.place(key), nil
-}
-
-// Each implements memcache.ServerSelector.
-func (cl *client) Each(f func(net.Addr) error) error { return cl.pool.servers.Each(f) }
-
-// unheard notes that a server has not answered.
-func (cl *client) unheard(s *server, unconnected bool) {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	if cl.silent.of == nil {
-		cl.silent = silence{s, unconnected}
-	}
-}
-
-// silence returns which server has not answered the call.
-func (cl *client) silence() silence {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
-	return cl.silent
-}
-
-func (cl *client) begin(ctx context.Context, at *server) {
-	cl.ctx, cl.at = ctx, at
+func (cl *client) begin(ctx context.Context) {
+	cl.ctx = ctx
 	cl.mu.Lock()
 	cl.call++
-	cl.ended, cl.stale, cl.silent = false, false, silence{}
+	cl.ended, cl.stale = false, false
 	call := cl.call
 	cl.mu.Unlock()
 	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline ends the call
@@ -165,7 +126,7 @@ func (cl *client) end() {
 	if cl.stop != nil {
 		cl.stop()
 	}
-	cl.ctx, cl.at, cl.stop = nil, nil, nil
+	cl.ctx, cl.stop = nil, nil
 }
 
 // long is a time that has passed.
@@ -184,14 +145,9 @@ func (cl *client) interrupt(call uint64) {
 	}
 }
 
-// wasStale reports whether the call met a connection that its server had ended before. Then nothing
-// is known of the server.
 func (cl *client) wasStale() bool {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if cl.stale {
-		cl.silent = silence{}
-	}
 	return cl.stale
 }
 
@@ -211,10 +167,8 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 	ctx, cancel := context.WithTimeout(cl.ctx, cl.pool.config.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(cl.pool.done, cancel)()
-	to := cl.pool.servers.named(address)
-	dialled, err := cl.pool.config.Dial(ctx, network, address)
+	dialled, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
-		cl.unheard(to, true)
 		return nil, err
 	}
 	nc := &underway.Conn{Conn: dialled}
@@ -224,7 +178,7 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
-	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), client: cl, server: to}
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), client: cl, address: address}
 	cl.open = append(cl.open, c)
 	return c, nil
 }
@@ -236,12 +190,12 @@ const readBuffer = 16 << 10
 // conn is a connection of a client.
 type conn struct {
 	net.Conn
-	in     *bufio.Reader // of Conn
-	client *client
-	server *server // dialled
-	call   uint64  // the number of the call that it serves
-	reused bool    // it has served another call before
-	heard  bool    // the server has said something in this call
+	in      *bufio.Reader // of Conn
+	client  *client
+	address string // dialled
+	call    uint64 // the number of the call that it serves
+	reused  bool   // it has served another call before
+	heard   bool   // the server has said something in this call
 }
 
 // SetDeadline is called by the vendor's client before each line of an answer. The first call sets
@@ -266,20 +220,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
-	if n > 0 && !c.heard {
+	if n > 0 {
 		c.heard = true
-		c.client.pool.answered(c.server)
-	}
-	if err != nil {
-		c.client.unheard(c.server, false)
-	}
-	return n, err
-}
-
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	if err != nil {
-		c.client.unheard(c.server, false)
 	}
 	return n, err
 }

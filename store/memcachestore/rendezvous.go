@@ -1,24 +1,29 @@
 package memcachestore
 
-import "net"
+import (
+	"net"
+	"strings"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
 
 // server is one server. It is the net.Addr that the client dials; its text is host:port as
 // configured, and resolved when a connection is made.
 type server struct {
 	address string
 	hash    uint64
-	health  health
 }
 
 func (s *server) Network() string { return "tcp" }
 func (s *server) String() string  { return s.address }
 
-// servers choose a server for each key, by rendezvous hashing: of those that are in use, the one
-// whose hash together with the key's is greatest. So where one is left out, its keys spread over the
-// others, and the others' keys stay. Who is left out changes, the rest does not.
+// servers choose a server for each key, by rendezvous hashing: the one whose hash together with the
+// key's is greatest. It is immutable.
 type servers struct {
 	all []*server
 }
+
+var _ memcache.ServerSelector = (*servers)(nil)
 
 func newServers(addresses []string) *servers {
 	s := new(servers)
@@ -29,7 +34,7 @@ func newServers(addresses []string) *servers {
 }
 
 // PickServer implements memcache.ServerSelector.
-func (s *servers) PickServer(key string) (net.Addr, error) { return s.place(key), nil }
+func (s *servers) PickServer(key string) (net.Addr, error) { return s.pick(key), nil }
 
 // Each implements memcache.ServerSelector.
 func (s *servers) Each(f func(net.Addr) error) error {
@@ -41,46 +46,27 @@ func (s *servers) Each(f func(net.Addr) error) error {
 	return nil
 }
 
-// named returns the server with an address, or nil.
-func (s *servers) named(address string) *server {
-	for _, a := range s.all {
-		if a.address == address {
-			return a
-		}
-	}
-	return nil
-}
-
-// home is the server of a key when all are in use.
-func (s *servers) home(key string) *server {
-	return s.best(key, func(*server) bool { return true })
-}
-
-// place is the server of a key now: its home, unless that is left out and another one is not.
-func (s *servers) place(key string) *server {
-	home := s.home(key)
-	if !home.health.out.Load() {
-		return home
-	}
-	if other := s.best(key, func(a *server) bool { return !a.health.out.Load() }); other != nil {
-		return other
-	}
-	return home
-}
-
-// best is the server of a key among some, or nil if there are none.
-func (s *servers) best(key string, among func(*server) bool) (best *server) {
-	if len(s.all) == 1 && among(s.all[0]) {
+func (s *servers) pick(key string) *server {
+	if len(s.all) == 1 {
 		return s.all[0]
 	}
-	h := textHash(key)
-	greatest := uint64(0)
+	h := textHash(together(key))
+	best, greatest := s.all[0], uint64(0)
 	for _, a := range s.all {
-		if score := mix(a.hash ^ h); among(a) && (best == nil || score > greatest) {
+		if score := mix(a.hash ^ h); score > greatest {
 			best, greatest = a, score
 		}
 	}
 	return best
+}
+
+// together is the part of a key by which its server is chosen: all that a journal keeps lies on
+// one.
+func together(key string) string {
+	if strings.HasPrefix(key, journalKeys) {
+		return key[:strings.LastIndexByte(key, '~')]
+	}
+	return key
 }
 
 // textHash is FNV-1a. All who share the servers must agree on it, now and later.

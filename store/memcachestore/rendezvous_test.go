@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/freshet-go/freshet/store"
@@ -19,7 +20,7 @@ func TestAddingAServerMovesFewKeys(t *testing.T) {
 		for i := range keys {
 			key := store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint("GET https://a.example/",
 				i))
-			was, is := before.home(key).String(), after.home(key).String()
+			was, is := before.pick(key).String(), after.pick(key).String()
 			on[is]++
 			if was != is {
 				moved++
@@ -48,9 +49,9 @@ func TestTheChoiceOfAServerNeverChanges(t *testing.T) {
 	got := ""
 	for i := range 40 {
 		key := fmt.Sprint("key-", i)
-		s := newServers(names).home(key).String()
+		s := newServers(names).pick(key).String()
 		got += s[:1]
-		want(t, "with the servers in another order", newServers(reversed).home(key).String(), s)
+		want(t, "with the servers in another order", newServers(reversed).pick(key).String(), s)
 	}
 	want(t, "servers of forty keys", got, "caccacaccabacccaaccacacbcbaaabbbbaccbccb")
 }
@@ -72,30 +73,19 @@ func TestEachServerUntilAnError(t *testing.T) {
 	}
 }
 
-// Where a server is left out, its keys spread over the others, and the others' keys stay.
-func TestAServerThatIsLeftOut(t *testing.T) {
+func TestAJournalLiesOnOneServer(t *testing.T) {
 	s := newServers([]string{"a:1", "b:1", "c:1"})
-	out := s.all[1]
-	for range outAfter {
-		out.health.fails(false)
-	}
-	on := map[string]int{}
-	for i := range 3000 {
-		key := fmt.Sprint("key-", i)
-		home, now := s.home(key), s.place(key)
-		if home != out {
-			want(t, key, now, home)
-			continue
+	used := map[string]bool{}
+	for i := range 30 {
+		j := &journal{prefix: fmt.Sprint("blog", i, ":")}
+		on := s.pick(j.key("head"))
+		used[on.String()] = true
+		for n := range 20 {
+			want(t, "server of a record", s.pick(j.recordKey(uint64(n))), on)
 		}
-		on[now.String()]++
 	}
-	if on["a:1"] < 400 || on["c:1"] < 400 || len(on) != 2 {
-		t.Errorf("keys of the one that is left out: %v", on)
+	want(t, "servers with journals", len(used), 3)
+	if strings.Count(together("a~b~c"), "~") != 2 {
+		t.Error("other keys are cut, too")
 	}
-	for _, all := range s.all {
-		all.health.fails(true)
-	}
-	want(t, "of none", s.place("key-1"), s.home("key-1"))
-	out.health.answers()
-	want(t, "of the one that is back", s.place("key-1"), out)
 }

@@ -37,7 +37,7 @@ func (b *Backend) dial(ctx context.Context, s *server) (*text, error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, b.config.DialTimeout)
 	defer cancel()
-	nc, err := b.config.Dial(bounded, s.Network(), s.String())
+	nc, err := new(net.Dialer).DialContext(bounded, s.Network(), s.String())
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,6 @@ const (
 
 	memberListItem = 0x46720005
 	memberItem     = 0x46720006
-	seatItem       = 0x46720007
-	headItem       = 0x46720008
-	recordItem     = 0x46720009
 )
 
 // appendEnd begins an item's value: with the time after ttl in milliseconds of the Unix clock.
@@ -112,7 +109,7 @@ func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) erro
 		return nil
 	}
 	if !fault.Made(err) { // the server said that it did not store, which it never says of set
-		err = b.fail(ctx, "set", key, b.servers.place(item.Key), err)
+		err = b.fail(ctx, "set", key, b.servers.pick(item.Key), err)
 	}
 	if ctx.Err() == nil {
 		_, _ = b.remove(ctx, "set", key)

@@ -62,12 +62,6 @@ func TestTheFormatsStay(t *testing.T) {
 		t.Errorf("a list is read as %x, %t", got, ok)
 	}
 
-	sits := seat{term: 0x645a3b1c2d3e5, hold: 10 * time.Second, alone: true, server: "a:11211"}
-	lies := golden(t, "a seat", appendSeat(nil, &sits), "01 000645a3b1c2d3e5 00002710 01 613a3131323131")
-	if got, ok := parseSeat(lies); !ok || *got != sits {
-		t.Errorf("a seat is read as %+v, %t", got, ok)
-	}
-
 	m := store.Member{ID: "a1", Name: "web-1", Applied: 0x645a3b1c2d3e5}
 	member := golden(t, "a member", appendMember(nil, m, now),
 		"01 0000019a0b0c0d0e 000645a3b1c2d3e5 02 6131 7765622d31")
@@ -79,34 +73,21 @@ func TestTheFormatsStay(t *testing.T) {
 // Where items lie, and by which flags they are told apart, is a part of the formats.
 func TestTheNamesStay(t *testing.T) {
 	j := &journal{prefix: "blog:"}
-	at := place{j, &seat{server: "a:11211", term: 0x645a3b1c2d3e5}, nil}
 	p := parts{key: "blog:0123", generation: 0x22334455667788}
 	for what, is := range map[string][2]string{
-		"the seat":   {j.seatKey(), "~journal~blog:~seat"},
-		"the number": {at.key("head"), "~journal~blog:~hdsee8jlk5~head"},
-		"a record":   {at.recordKey(17), "~journal~blog:~hdsee8jlk5~17"},
-		"the list":   {at.listKey(), "~journal~blog:~hdsee8jlk5~members"},
-		"a member":   {at.memberKey(digest{0xab}), "~journal~blog:~hdsee8jlk5~mqwAAAAAAAAAAAAAAAAAAAA"},
+		"the number": {j.key("head"), "~journal~blog:~head"},
+		"a record":   {j.recordKey(17), "~journal~blog:~17"},
+		"the list":   {j.listKey(), "~journal~blog:~members"},
+		"a member":   {j.memberKey(digest{0xab}), "~journal~blog:~mab000000000000000000000000000000"},
 		"a part":     {p.name(3), "blog:0123~0022334455667788~3"},
 		"a lease":    {leaseKeys + "blog:0123", "~lock~blog:0123"},
-		"the flags": {fmt.Sprintf("%x %x %x %x %x %x %x %x %x", wholeValue, manifest, part, leaseToken,
-			memberListItem, memberItem, seatItem, headItem, recordItem),
-			"46720001 46720002 46720003 46720004 46720005 46720006 46720007 46720008 46720009"},
+		"the flags": {fmt.Sprintf("%x %x %x %x %x %x", wholeValue, manifest, part, leaseToken,
+			memberListItem, memberItem), "46720001 46720002 46720003 46720004 46720005 46720006"},
 	} {
 		if is[0] != is[1] {
 			t.Errorf("%s: %s, want %s: processes of other versions look there", what, is[0], is[1])
 		}
 	}
-}
-
-// placeOf returns where the journal is.
-func placeOf(t *testing.T, j *journal) place {
-	t.Helper()
-	at, err := j.here(t.Context(), "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
 }
 
 // stays checks that the server has the item as it was planted.
@@ -127,7 +108,7 @@ func TestAValueOfALaterVersionIsAMissAndStays(t *testing.T) {
 	s := store.New(b, store.Options{Prefix: fmt.Sprintf("later-%d:", prefixes.Add(1))})
 	const page = "GET http://a.example/"
 	options := store.Options{Prefix: fmt.Sprintf("later-%d:", prefixes.Load())}
-	for _, flags := range []uint32{0x4672000a, manifest} {
+	for _, flags := range []uint32{0x46720007, manifest} {
 		item := memcache.Item{Key: options.BackendKey(page), Flags: flags, Value: []byte("of a later version")}
 		if err := raw.Set(&item); err != nil {
 			t.Fatal(err)
@@ -146,7 +127,10 @@ func TestAValueOfALaterVersionIsAMissAndStays(t *testing.T) {
 func TestRecordsOfALaterVersion(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	begin := mustAppend(t, j, key("a"))
-	at := placeOf(t, j)
+	h, err := j.head(t.Context(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
 	later := map[string][]byte{
 		"a kind that is not known": {2, 0, 2, 't', 1, 'x', 'q', 1, 'y'},
 		"another version":          {3, 'a', 'n', 'y'},
@@ -154,11 +138,11 @@ func TestRecordsOfALaterVersion(t *testing.T) {
 	}
 	after := begin
 	for story, value := range later {
-		number, err := raw.Increment(at.key("head"), 2)
+		number, err := raw.Increment(j.key("head"), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		item := memcache.Item{Key: at.recordKey(number), Flags: recordItem, Value: value}
+		item := memcache.Item{Key: j.recordKey(number), Flags: h.generation, Value: value}
 		if err := raw.Add(&item); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +164,7 @@ func TestRecordsOfALaterVersion(t *testing.T) {
 func TestAMemberOfALaterVersion(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	renew(t, j, "a", "b")
-	item := memcache.Item{Key: placeOf(t, j).memberKey(digestOf("b")), Flags: memberItem, Value: []byte{2, 'x'}}
+	item := memcache.Item{Key: j.memberKey(digestOf("b")), Flags: memberItem, Value: []byte{2, 'x'}}
 	if err := raw.Set(&item); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +182,7 @@ func TestAMemberOfALaterVersion(t *testing.T) {
 func TestAListOfALaterVersion(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	renew(t, j, "a")
-	item := memcache.Item{Key: placeOf(t, j).listKey(), Flags: memberListItem, Value: []byte{2, 'x'}}
+	item := memcache.Item{Key: j.listKey(), Flags: memberListItem, Value: []byte{2, 'x'}}
 	if err := raw.Set(&item); err != nil {
 		t.Fatal(err)
 	}

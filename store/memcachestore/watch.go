@@ -13,7 +13,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 	return watch.Seq(func(yield watch.Yield) error {
 		err := watch.Poll(ctx, j.backend.pool.done.Done(), from, yield,
 			func(from uint64) ([]store.Numbered, uint64, <-chan struct{}, error) {
-				marks, head, err := j.peek(ctx, from)
+				marks, head, err := j.Since(ctx, from)
 				return marks, head, nil, err
 			})
 		// of Poll's own: the journal was lost

@@ -54,13 +54,6 @@ var folder = kind{
 	name:  "files",
 	start: func(t testing.TB) *testserver.Server { return unprivileged(t) },
 	refusals: []refusal{
-		{story: "a full disk", begin: func(t *testing.T, s *testserver.Server) func() {
-			room, err := testserver.LimitOwnFiles(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return room
-		}},
 		{story: "a read-only folder", begin: func(t *testing.T, s *testserver.Server) func() {
 			allow(t, s.Dir, 0o500)
 			return func() { allow(t, s.Dir, 0o700) }
