@@ -144,8 +144,8 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 }
 
 // modules are the folders with the go.mod files whose modules pages may use: ours, that of the
-// tests with middleware of others, and adapters and drivers that are modules of their own. Pages may
-// import the latter.
+// tests with middleware of others, and adapters and drivers that are modules of their own. Pages
+// may import the latter.
 var (
 	modules = append([]string{".", "adapters/mounts"}, apart...)
 	apart   = []string{"adapters/opentelemetry", "adapters/prometheus", "adapters/cdn/cloudfront",

@@ -83,8 +83,8 @@ func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
 // breaks nothing. The zero value of Options is for production. A nil log is slog.Default().
 func Development(log *slog.Logger) Options { return middleware.Development(log) }
 
-// ForTests returns the Options of a Cache in an app's own tests: a busy machine fails no test, and a
-// store that fails does. log may be freshettest.Log(t); a nil one is slog.Default().
+// ForTests returns the Options of a Cache in an app's own tests: a busy machine fails no test, and
+// a store that fails does. log may be freshettest.Log(t); a nil one is slog.Default().
 func ForTests(log *slog.Logger) Options { return middleware.ForTests(log) }
 
 // Observers returns a function for Options.Observe that calls each of the given ones, in their

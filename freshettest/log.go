@@ -10,8 +10,9 @@ import (
 )
 
 // Log returns a logger for freshet.Options.Log that fails the test for warnings and errors: advice
-// about the wiring, a store that fails, a handler that panicked. What is less it gives to the test's
-// own log. It is safe for concurrent use until the test has ended: shut the Cache down before that.
+// about the wiring, a store that fails, a handler that panicked. What is less it gives to the
+// test's own log. It is safe for concurrent use until the test has ended: shut the Cache down
+// before that.
 func Log(t testing.TB) *slog.Logger {
 	lines := &testLines{t: t}
 	return slog.New(&testLog{slog.NewTextHandler(&lines.room, &slog.HandlerOptions{Level: slog.LevelDebug}), lines})

@@ -90,8 +90,8 @@ type bounds struct {
 	timer            *time.Timer
 }
 
-// bounds returns those of a request that waits for f. stale: it may be served stale. The time counts
-// for all its waits together.
+// bounds returns those of a request that waits for f. stale: it may be served stale. The time
+// counts for all its waits together.
 func (l *lookup) bounds(f *fill.Fill, stale bool) (b bounds) {
 	p := l.x.p
 	began := l.waitsSince()
@@ -221,8 +221,8 @@ func (n *run) handOver(h http.Header, final bool) {
 	t.own.Store(e)
 }
 
-// inFrontFor is how long no run in the background is begun for a key that had one in vain. foremost is
-// what precedes the key where that is remembered.
+// inFrontFor is how long no run in the background is begun for a key that had one in vain. foremost
+// is what precedes the key where that is remembered.
 const (
 	inFrontFor = 10 * time.Minute
 	foremost   = "front "
@@ -242,8 +242,8 @@ func (l *lookup) ranBehind(f *fill.Fill) bool { return l.behind != nil && l.behi
 
 // takeOwn answers a request whose own run in the background has a response that is not for others:
 // with that, if it is an error that was handed over, or by running the handler for this client.
-// What a client gets with its credentials may be another page than the background's. For a while the
-// key's next clients run the handler themselves at once.
+// What a client gets with its credentials may be another page than the background's. For a while
+// the key's next clients run the handler themselves at once.
 func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 	e := l.behind.own.Load()
 	if e == nil || l.x.req.Class != rules.ClassRead || l.x.req.Credentials {

@@ -258,8 +258,8 @@ func TestKeepCookies(t *testing.T) {
 	}
 }
 
-// Where a handler outside sets an ignored cookie of another name on each page, the log is not filled
-// by who asks for pages, nor is memory.
+// Where a handler outside sets an ignored cookie of another name on each page, the log is not
+// filled by who asks for pages, nor is memory.
 func TestIgnoredCookiesOfManyNames(t *testing.T) {
 	var log bytes.Buffer
 	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})

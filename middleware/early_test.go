@@ -24,8 +24,8 @@ func earlyApp(t *testing.T, cacheControl string, p policy.Policy) (*sick, func(.
 	}
 }
 
-// A hit past the fraction of the lifetime has the page renewed in the background, once, and no client
-// ever waits or sees it stale.
+// A hit past the fraction of the lifetime has the page renewed in the background, once, and no
+// client ever waits or sees it stale.
 func TestEagerRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, ask := earlyApp(t, "max-age=100", policy.Policy{EagerRefresh: 0.8})
@@ -289,10 +289,11 @@ func TestANearCopyIsRenewedByAnotherProcess(t *testing.T) {
 // A hit costs no allocation, neither before the refresh nor while it is tried once a second.
 func TestAHitOfWhatIsRefreshedEarlyAllocatesNothing(t *testing.T) {
 	for name, p := range map[string]policy.Policy{
-		"eager":   {EagerRefresh: 0.999},
-		"by lot":  {XFetch: 1},
-		"by type": {ByType: []policy.TypePolicy{{Types: []string{"text/html"}, Policy: policy.Policy{EagerRefresh: 0.9}}}},
-		"begun":   {EagerRefresh: 1e-12},
+		"eager":  {EagerRefresh: 0.999},
+		"by lot": {XFetch: 1},
+		"by type": {ByType: []policy.TypePolicy{
+			{Types: []string{"text/html"}, Policy: policy.Policy{EagerRefresh: 0.9}}}},
+		"begun": {EagerRefresh: 1e-12},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSick("max-age=3600")

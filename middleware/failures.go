@@ -12,7 +12,8 @@ import (
 )
 
 // Failures that Policy.FailureTTL has stored lie under keys of their own, and are looked for where
-// nothing else may answer: so they displace no response, and a page that is stored meanwhile counts.
+// nothing else may answer: so they displace no response, and a page that is stored meanwhile
+// counts.
 
 // takeFailure finds the failure that the last run of the handler ended with, if it may answer in
 // the place of another run.

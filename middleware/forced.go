@@ -107,9 +107,9 @@ func (n *run) failing() bool {
 func (n *run) suspect() bool { return n.rec.status >= 400 && rules.Suspect(n.x.r.Header) }
 
 // displaces reports whether a response that may be stored is an error that would push out a good
-// page: one that is fresh, because a client insisted on a newer one or a refresh came early; or any, by a lifetime that the
-// error does not state itself. Where there are variants the good page may be another than the one
-// at hand.
+// page: one that is fresh, because a client insisted on a newer one or a refresh came early; or
+// any, by a lifetime that the error does not state itself. Where there are variants the good page
+// may be another than the one at hand.
 func (n *run) displaces(a *rules.Admission) bool {
 	if n.rec.status < 400 {
 		return false

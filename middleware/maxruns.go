@@ -18,7 +18,8 @@ import (
 // queuedPerRun is how many requests may wait for each place of a Policy.MaxRuns.
 const queuedPerRun = 16
 
-// runLimits count the runs of handlers whose policies bound them. Nothing but such a run comes here.
+// runLimits count the runs of handlers whose policies bound them. Nothing but such a run comes
+// here.
 type runLimits struct {
 	mu sync.Mutex
 	m  map[boundOf]*runLimit // those with a run

@@ -255,8 +255,8 @@ func TestWhoLeavesTheQueueGivesItsPlaceUp(t *testing.T) {
 	})
 }
 
-// A place is free again, however its run ends; a handler that hangs has it until it returns, whatever
-// Timeout says.
+// A place is free again, however its run ends; a handler that hangs has it until it returns,
+// whatever Timeout says.
 func TestAPlaceIsFreeWhenItsHandlerHasReturned(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"a panic":           func(http.ResponseWriter, *http.Request) { panic("boom") },

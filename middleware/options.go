@@ -55,11 +55,11 @@ type Options struct {
 	// are there ([Cache.Handler]). The Cache calls it from many goroutines at once. It costs less
 	// than a ResponseWriter around the Cache.
 	OnHeader func(status int, h http.Header)
-	// ClientsRevalidate: clients are told no-cache in the place of any lifetime, whatever handlers
-	// and policies say, so that they ask before each use of what they keep, and get a 304 while the
-	// page is the same (RFC 9111 section 5.2.2.4). A no-store, private or no-transform stays. What
-	// the Cache stores lives as ever, and targeted fields such as CDN-Cache-Control go out as they
-	// are. It is for a developer's browser: [Development]. Default: off.
+	// ClientsRevalidate sends clients no-cache in the place of any lifetime, whatever handlers and
+	// policies say, so that they ask before each use of what they keep, and get a 304 while it is
+	// the same (RFC 9111 section 5.2.2.4). A no-store, private or no-transform stays. What the
+	// Cache stores lives as ever, and targeted fields such as CDN-Cache-Control go out as they are.
+	// It is for a developer's browser: [Development]. Default: off.
 	ClientsRevalidate bool
 	// Trace, when not nil, is called before a handler runs that the Cache may store or share the
 	// response of, with the request that brings the run about; not for requests that pass. The

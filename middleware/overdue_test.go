@@ -127,8 +127,8 @@ func TestBothTimeouts(t *testing.T) {
 }
 
 // A run that is for one client alone stays with it: its context ends, and a handler that returns
-// without a word gets it the 504; what a handler says itself goes out, and one that does not look at
-// its context holds its client.
+// without a word gets it the 504; what a handler says itself goes out, and one that does not look
+// at its context holds its client.
 func TestHardTimeoutOfARunThatCannotGoBehind(t *testing.T) {
 	for _, s := range []struct {
 		name   string
@@ -173,8 +173,9 @@ func TestHardTimeoutOfARunThatCannotGoBehind(t *testing.T) {
 	}
 }
 
-// Where a run behind turns out not to be for others, its own client gets an error as it is, and runs
-// the handler for a page of its own; from then on the key's clients do so at once, for a while.
+// Where a run behind turns out not to be for others, its own client gets an error as it is, and
+// runs the handler for a page of its own; from then on the key's clients do so at once, for a
+// while.
 func TestWhatARunBehindHasForItsClientAlone(t *testing.T) {
 	for _, s := range []struct {
 		name  string
@@ -212,8 +213,8 @@ func TestWhatARunBehindHasForItsClientAlone(t *testing.T) {
 	}
 }
 
-// MaxWait is for those who come to another one's run: the client that started the run behind waits for
-// that alone, as it would for its own.
+// MaxWait is for those who come to another one's run: the client that started the run behind waits
+// for that alone, as it would for its own.
 func TestMaxWaitDoesNotCountForTheRunOfOnesOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := slowPage(20*time.Second, "max-age=60")
@@ -298,7 +299,8 @@ func TestA504IsNoFailureToStore(t *testing.T) {
 	}
 }
 
-// Where a run behind hangs up to its Timeout, what is stale answers for Throttle without another one.
+// Where a run behind hangs up to its Timeout, what is stale answers for Throttle without another
+// one.
 func TestThrottleAfterARunBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := sluggish(time.Hour, "Cache-Control", forErrors)

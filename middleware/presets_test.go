@@ -76,7 +76,8 @@ func TestDevelopment(t *testing.T) {
 	}
 }
 
-// In an app's tests a store that fails does not look like a miss, and one that is slow does not fail.
+// In an app's tests a store that fails does not look like a miss, and one that is slow does not
+// fail.
 func TestForTests(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) })
 	inner := memstore.New(64 << 20)

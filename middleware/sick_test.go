@@ -12,7 +12,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A policy that cannot work is refused where the mount is made, by field, value and what is allowed.
+// A policy that cannot work is refused where the mount is made, by field, value and what is
+// allowed.
 func TestWrongWordsForSickHandlers(t *testing.T) {
 	c := newCache(t)
 	for says, p := range map[string]policy.Policy{

@@ -104,8 +104,8 @@ func TestAHandlerThatIsQuickEnoughIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Nothing stale is served that a directive, a client or an invalidation forbids: then the handler is
-// waited for.
+// Nothing stale is served that a directive, a client or an invalidation forbids: then the handler
+// is waited for.
 func TestSoftTimeoutServesNothingThatIsForbidden(t *testing.T) {
 	for _, s := range []struct {
 		name    string

@@ -192,9 +192,11 @@ func TestAnotherBuildWithAnotherTag(t *testing.T) {
 // such a policy the log says so, once.
 func TestPoliciesThatCannotWork(t *testing.T) {
 	for says, p := range map[string]policy.Policy{
-		"a policy's Tags have an empty one":                             {TTL: time.Minute, Tags: []string{"pages", ""}},
-		"a policy's MaxBody is -1":                                      {TTL: time.Minute, MaxBody: -1},
-		"a policy's ByType has an entry":                                {ByType: []policy.TypePolicy{{Policy: policy.Policy{TTL: time.Minute}}}},
+		"a policy's Tags have an empty one": {TTL: time.Minute,
+			Tags: []string{"pages", ""}},
+		"a policy's MaxBody is -1": {TTL: time.Minute, MaxBody: -1},
+		"a policy's ByType has an entry": {ByType: []policy.TypePolicy{
+			{Policy: policy.Policy{TTL: time.Minute}}}},
 		"a policy's HeuristicMax is -1m0s":                              {Heuristic: true, HeuristicMax: -time.Minute},
 		"a policy's MaxBody is -2, and ther":                            {MaxBody: -2},
 		"a policy's SoftTimeout is -1s and its HardTimeout 0s: allowed": {SoftTimeout: -time.Second},

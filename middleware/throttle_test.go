@@ -110,8 +110,8 @@ func TestAThrottleSparesASickHandler(t *testing.T) {
 	}
 }
 
-// Nobody else is told to wait because of who asked: an error that the request may have caused
-// itself, a user's, and one to HEAD throttle nothing.
+// One client's request holds up no other: an error that the request may have caused itself, a
+// user's, and one to HEAD throttle nothing.
 func TestWhoCausesAFailureThrottlesNothing(t *testing.T) {
 	for name, header := range map[string][]string{
 		"suspect":      {"X-Method", "POST"},

@@ -120,10 +120,10 @@ type Policy struct {
 	// operator's lifetime as it was shortened. At least 0, less than 1. Default 0.
 	Jitter float64
 	// FailureTTL is how long a failure is stored that the handler answers to a request without
-	// credentials: a status from 500 to 599 but 511, without a lifetime of its own, of up to 32 KiB.
-	// Then one run in that time answers all. A Retry-After that is shorter bounds it. The failure
-	// never takes the place of a stored response, counts only where that may not be served, and
-	// ends with an invalidation of the page. One to a request that may have caused it is not
+	// credentials: a status from 500 to 599 but 511, without a lifetime of its own, of up to 32
+	// KiB. Then one run in that time answers all. A Retry-After that is shorter bounds it. The
+	// failure never takes the place of a stored response, counts only where that may not be served,
+	// and ends with an invalidation of the page. One to a request that may have caused it is not
 	// stored, nor one whose run was out of time. Clients are never told to keep it. At most a
 	// minute, not negative: so long can who makes the handler fail show the failure to others.
 	// Default 0: failures without a lifetime are not stored.
@@ -195,10 +195,10 @@ type Policy struct {
 	// for a refresh in the background.
 	Timeout time.Duration
 	// SoftTimeout is how long a request waits for the handler when something stale is stored that
-	// it may get in the place of an error: within the response's stale-if-error, or StaleIfError where
-	// it names none (RFC 5861 section 4), with nothing that forbids it (must-revalidate and its
-	// kin), no invalidation since, and no wish of the client's for something newer. Then it gets
-	// that, and the handler goes on in the background, up to Timeout, or for a minute; what it
+	// it may get in the place of an error: within the response's stale-if-error, or StaleIfError
+	// where it names none (RFC 5861 section 4), with nothing that forbids it (must-revalidate and
+	// its kin), no invalidation since, and no wish of the client's for something newer. Then it
+	// gets that, and the handler goes on in the background, up to Timeout, or for a minute; what it
 	// answers is stored. So that the first request can leave, too, its run of the handler is one in
 	// the background from its beginning, as a refresh is. In an app without Cache.Root, in a run
 	// that the cache cannot share, or inside another cache, the request that runs the handler waits
@@ -219,11 +219,12 @@ type Policy struct {
 	// most (where that is negative, its default counts), and 16 for each place; others are refused
 	// at once. A request that gets no place is served stale, where a lost handler allows it, and
 	// else gets 503 with Options.RetryAfter. A run has its place until the handler returns,
-	// whatever has become of its client or its Timeout, or until its response goes out at the pace of its
-	// clients: one for a single client as it begins, a long one when it is not kept any more. A
-	// request for what is in the store, or that reads along with another one's run, needs none, and
-	// what passes the cache does not count. Refreshes in the background count, have at most half of
-	// the places, rounded up, and none while a client waits. Default 0: no bound; not negative.
+	// whatever has become of its client or its Timeout, or until its response goes out at the pace
+	// of its clients: one for a single client as it begins, a long one when it is not kept any
+	// more. A request for what is in the store, or that reads along with another one's run, needs
+	// none, and what passes the cache does not count. Refreshes in the background count, have at
+	// most half of the places, rounded up, and none while a client waits. Default 0: no bound; not
+	// negative.
 	MaxRuns int
 	// MaxWait is how long a request waits for the response to another one that came before it. Then
 	// it runs the handler by itself, and its response is for the others who wait as well. At most
@@ -254,9 +255,10 @@ type TypePolicy struct {
 	Types []string
 	// Policy says what becomes of the response. Of it count TTL (a setting for Resource does not),
 	// ClientTTL, CDNTTL, Off, Override, OverridePrivate, StaleWhileRevalidate, StaleIfError,
-	// Retention, EagerRefresh, XFetch, Jitter, the heuristics, Targeted, Shared and StoreCookies; Tags are added to those of the
-	// policy around. The rest is settled when the request comes, before there is a response: where
-	// the policy around is not Shared, requests with credentials do not wait for each other.
+	// Retention, EagerRefresh, XFetch, Jitter, the heuristics, Targeted, Shared and StoreCookies;
+	// Tags are added to those of the policy around. The rest is settled when the request comes,
+	// before there is a response: where the policy around is not Shared, requests with credentials
+	// do not wait for each other.
 	Policy Policy
 }
 

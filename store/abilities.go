@@ -64,15 +64,6 @@ type Lease interface {
 	Unlock(ctx context.Context) (held bool, err error)
 }
 
-// Several is the ability of a backend on several servers to go on without one that does not answer.
-// Errors of that one match [ErrOneServer] while others are well.
-type Several interface {
-	// OnServer has f called when a server is left out, with why, and when it is used again, with nil.
-	// Calls of f come from those of the backend that find out: f must be quick, and may be called
-	// from several at once.
-	OnServer(f func(server string, failing error))
-}
-
 // Journaler is the ability to keep a journal that all who use the server share.
 type Journaler interface {
 	// Journal returns the journal whose records lie under prefix. Calling it does no I/O; what it

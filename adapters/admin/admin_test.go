@@ -421,7 +421,8 @@ func TestStatsAndTop(t *testing.T) {
 	}
 	if counted["hit"] != 39 || counted["stored"] != 2 || stats.Times["fill"].Count != 2 ||
 		stats.Tiers[0].Entries != 2 ||
-		stats.Tiers[0].Hits != -1 || len(stats.Tiers[0].Faults) != 4 || stats.Tiers[0].Faults["altered"] != -1 || stats.Journal.MaxLag == nil {
+		stats.Tiers[0].Hits != -1 || len(stats.Tiers[0].Faults) != 4 || stats.Tiers[0].Faults["altered"] != -1 ||
+		stats.Journal.MaxLag == nil {
 		t.Errorf("%s", body)
 	}
 	_, _, body = s.ask("GET", "/__freshet__/top?n=1", "")

@@ -87,8 +87,8 @@ func TestHangingClientBatchHeldUpTheApp(t *testing.T) {
 	})
 }
 
-// Names that a target never takes do not hold up those that are sent with them, whether the app or a request asks for
-// them, whether or not others come all the time.
+// Names that a target never takes do not hold up those that are sent with them, whether the app or
+// a request asks for them, whether or not others come all the time.
 func TestOneBadNameHeldUpItsBatch(t *testing.T) {
 	for _, byRequest := range []bool{false, true} {
 		for _, busy := range []bool{false, true} {
@@ -270,7 +270,8 @@ func TestClientsFailuresFilledTheLog(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "\n"); n < 1 || n > 10 || !strings.Contains(log.String(), "more_since_last=") {
+		n := strings.Count(log.String(), "\n")
+		if n < 1 || n > 10 || !strings.Contains(log.String(), "more_since_last=") {
 			t.Errorf("the log has %d lines in 10 minutes", n)
 		}
 	})
@@ -280,8 +281,9 @@ func TestClientsFailuresFilledTheLog(t *testing.T) {
 // refused, however it is written.
 func TestDotsLedElsewhere(t *testing.T) {
 	for _, rest := range []string{"a.example/x/../y", "a.example/..", "a.example/./x", "a.example/x/%2e%2E/y",
-		"a.example/x%2f..%2fy", "a.example/x%5c..%5Cy", `a.example/x\..\y`, "a.example/%252e%252e/y", "a.example/..;a/y",
-		"a.example/%zz/..", "a.example/%25zz/%2e%2e", "a.example/%25252525252e/y", "../x", "./x", "..", ".a/x", "a..b/x"} {
+		"a.example/x%2f..%2fy", "a.example/x%5c..%5Cy", `a.example/x\..\y`, "a.example/%252e%252e/y",
+		"a.example/..;a/y", "a.example/%zz/..", "a.example/%25zz/%2e%2e", "a.example/%25252525252e/y", "../x", "./x",
+		"..", ".a/x", "a..b/x"} {
 		for _, p := range []cdn.Purge{{URLs: []string{"https://" + rest}}, {Prefixes: []string{"https://" + rest}}} {
 			if got, err := p.Clean(); err == nil {
 				t.Errorf("%s became %v", rest, got)

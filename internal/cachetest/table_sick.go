@@ -32,7 +32,7 @@ func sick() []story {
 		{name: "by lot, what took no time is not refreshed", runs: 1,
 			policy: policy.Policy{XFetch: 1e-9}, origin: origin(says("Cache-Control: max-age=60")),
 			steps: steps(get("/").want("run 1", "stored"), get("/").want("run 1", "hit"))},
-		{name: "jitter shortens a lifetime, and no client is told of another one of the response's own",
+		{name: "jitter shortens a lifetime, and clients see the response's own max-age",
 			runs: 1, policy: policy.Policy{Jitter: 1e-9}, origin: origin(says("Cache-Control: max-age=60")),
 			steps: steps(get("/").want("run 1", "stored", "Cache-Control: max-age=60"),
 				get("/").want("run 1", "hit", "ttl ~ 59", "Cache-Control: max-age=60"))},

@@ -11,8 +11,8 @@ import (
 // MaxXFetch is the greatest [policy.Policy.XFetch].
 const MaxXFetch = 100
 
-// EarlyPolicy returns the policy by which e is refreshed before it is stale, or nil where p has none
-// of that for responses of e's type. It allocates nothing where the type is in lower case.
+// EarlyPolicy returns the policy by which e is refreshed before it is stale, or nil where p has
+// none of that for responses of e's type. It allocates nothing where the type is in lower case.
 func EarlyPolicy(p *policy.Policy, e *store.Entry) *policy.Policy {
 	early := p.EagerRefresh > 0 || p.XFetch > 0
 	for i := range p.ByType {

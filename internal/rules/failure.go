@@ -18,11 +18,11 @@ func FailureKey(key string) string { return key + " failure" }
 // p.FailureTTL and no longer than its Retry-After (RFC 9110 section 10.2.3). p is the policy of the
 // request. It changes nothing where the response is none, or may not be stored for another reason.
 //
-// RFC 9111 section 4.2.2 lets a cache guess a lifetime for some statuses alone, 501 of these. As the
-// operator's lifetime, this one goes beyond that, by the operator's word: for seconds, and never
-// where the failure says anything of its lifetime itself. 429 is never stored (RFC 6585 section 4).
-// A failure is for requests without credentials, unless p.Shared, is never served stale, and none
-// is stored that answers a Range.
+// RFC 9111 section 4.2.2 lets a cache guess a lifetime for some statuses alone, 501 of these. As
+// the operator's lifetime, this one goes beyond that, by the operator's word: for seconds, and
+// never where the failure says anything of its lifetime itself. 429 is never stored (RFC 6585
+// section 4). A failure is for requests without credentials, unless p.Shared, is never served
+// stale, and none is stored that answers a Range.
 func AdmitFailure(
 	a *Admission, req *Request, status int, h http.Header, p *policy.Policy, received time.Time,
 ) {
@@ -48,8 +48,8 @@ func AdmitFailure(
 	a.MustRevalidate, a.Anonymous = true, !p.Shared
 }
 
-// retryAfter returns for how long a response says to wait (RFC 9110 section 10.2.3), 0 or less where
-// that is over, and whether it says so: seconds, or a date.
+// retryAfter returns for how long a response says to wait (RFC 9110 section 10.2.3), 0 or less
+// where that is over, and whether it says so: seconds, or a date.
 func retryAfter(h http.Header, received time.Time) (after time.Duration, said bool) {
 	line := sole(h, "Retry-After")
 	if seconds, ok := parseSeconds(line); ok {

@@ -9,10 +9,10 @@ import (
 // leastLeft is what Jitter leaves of a lifetime.
 const leastLeft = time.Second
 
-// shorten takes from the lifetime of a response with the key what p.Jitter takes. It is the same for
-// the same key and received, so that each process that judges the response again comes to the same lifetime.
-// A response from another cache has lived for a while: what is left counts, or else one that is
-// nearly stale would be so when it comes.
+// shorten takes from the lifetime of a response with the key what p.Jitter takes. It is the same
+// for the same key and received, so that each process that judges the response again comes to the
+// same lifetime. A response from another cache has lived for a while: what is left counts, or else
+// one that is nearly stale would be so when it comes.
 func (a *Admission) shorten(p *policy.Policy, key string, received time.Time) {
 	left := a.Fresh - a.Age
 	if !(p.Jitter > 0) || left <= leastLeft {
@@ -24,8 +24,8 @@ func (a *Admission) shorten(p *policy.Policy, key string, received time.Time) {
 }
 
 // spread returns a number from 0 up to, and not including, 1 for a key and a time: numbers of
-// different ones are independent, as far as matters where nobody gains by their choice. It is FNV-1a
-// with the finalizer of MurmurHash3, and must stay as it is only for the time of one run.
+// different ones are independent, as far as matters where nobody gains by their choice. It is
+// FNV-1a with the finalizer of MurmurHash3, and must stay as it is only for the time of one run.
 func spread(key string, at time.Time) float64 {
 	h := uint64(14695981039346656037)
 	for i := range len(key) {

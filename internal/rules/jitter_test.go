@@ -11,7 +11,7 @@ import (
 )
 
 // Jitter shortens a lifetime by up to its fraction of what is left, the same for the same response,
-// spread evenly over keys, and what clients are told of an operator's lifetime agrees.
+// spread evenly over keys, and the lifetime that clients see under an operator's agrees.
 func TestJitter(t *testing.T) {
 	received := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	for _, c := range []struct {
@@ -55,10 +55,10 @@ func TestJitter(t *testing.T) {
 					t.Fatalf("announced is not %v", c.announced)
 				}
 				if said := h["Cache-Control"][0]; c.announced && said != MaxAge(a.Fresh) {
-					t.Fatalf("clients are told %s of %v", said, a.Fresh)
+					t.Fatalf("clients see %s of %v", said, a.Fresh)
 				}
 				if said := h["Cache-Control"][0]; !c.announced && said != "max-age=60" {
-					t.Fatalf("clients are told %s", said)
+					t.Fatalf("clients see %s", said)
 				}
 			}
 			if shortest < c.least || longest > c.most {

@@ -51,7 +51,8 @@ type Verdict struct {
 // newer one.
 func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
-// Forced reports whether the client insists on a newer response than the stored one, fresh or stale.
+// Forced reports whether the client insists on a newer response than the stored one, fresh or
+// stale.
 func (v Verdict) Forced() bool {
 	switch v.Why {
 	case ReasonClientNoCache, ReasonClientMaxAge, ReasonClientFresh:

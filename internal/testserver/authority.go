@@ -38,8 +38,8 @@ func NewAuthority(tb testing.TB) *Authority {
 	return a
 }
 
-// Issue writes a certificate for 127.0.0.1 and cache.example, of the user name, which ends at a time,
-// and its key, to two files, which it replaces.
+// Issue writes a certificate for 127.0.0.1 and cache.example, of the user name, which ends at a
+// time, and its key, to two files, which it replaces.
 func (a *Authority) Issue(name, cert, key string, ends time.Time) {
 	a.tb.Helper()
 	a.issue(&x509.Certificate{

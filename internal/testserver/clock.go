@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// OwnClock starts the server again, with a wall clock of its own, by libfaketime, and returns a func
-// that sets it ahead by some time, or back if that is less than 0. Its monotonic clock goes on as it
-// does. The server is one of a single test; it needs Debian's package faketime, and cannot be a
-// program in Go.
+// OwnClock starts the server again, with a wall clock of its own, by libfaketime, and returns a
+// func that sets it ahead by some time, or back if that is less than 0. Its monotonic clock goes on
+// as it does. The server is one of a single test; it needs Debian's package faketime, and cannot be
+// a program in Go.
 func (s *Server) OwnClock() (set func(ahead time.Duration)) {
 	found, _ := filepath.Glob("/usr/lib/*/faketime/libfaketime.so.1")
 	if len(found) == 0 {

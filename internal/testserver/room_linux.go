@@ -10,9 +10,9 @@ import (
 // the write fails. Programs that this one starts ignore what it ignores.
 func init() { signal.Ignore(syscall.SIGXFSZ) }
 
-// LimitFiles makes the server's disk full: no file of the server's may grow past so many bytes. Less
-// than 0: any may. It holds for the processes that there are, and for those that they start. It
-// needs no privilege, and the server sees EFBIG in the place of ENOSPC.
+// LimitFiles makes the server's disk full: no file of the server's may grow past so many bytes.
+// Less than 0: any may. It holds for the processes that there are, and for those that they start.
+// It needs no privilege, and the server sees EFBIG in the place of ENOSPC.
 func (s *Server) LimitFiles(bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -22,11 +22,6 @@ func (s *Server) LimitFiles(bytes int64) {
 			s.fail("limit the files of", err)
 		}
 	}
-}
-
-// LimitOwnFiles does the same to this program, until restore is called.
-func LimitOwnFiles(bytes int64) (restore func(), err error) {
-	return func() { _ = limitFiles(0, -1) }, limitFiles(0, bytes)
 }
 
 func limitFiles(pid int, bytes int64) error {

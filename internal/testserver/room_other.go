@@ -8,6 +8,3 @@ var errNoLimit = errors.New("this system has no prlimit")
 
 // LimitFiles fails: only Linux limits another process.
 func (s *Server) LimitFiles(int64) { s.fail("limit the files of", errNoLimit) }
-
-// LimitOwnFiles fails.
-func LimitOwnFiles(int64) (restore func(), err error) { return nil, errNoLimit }

@@ -173,7 +173,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// What the service has no room for leaves nothing behind, the client or the service may find it too large.
+// What the service has no room for leaves nothing behind, the client or the service may find it too
+// large.
 func TestTooLarge(t *testing.T) {
 	s := served(t, cachekitserver.New(secretKey))
 	c := patient(t, s)
@@ -221,7 +222,8 @@ func FuzzTTLAnswers(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		left, endless, err := parseTTL(body)
-		if err == nil && !endless && (left < 1 || left > longest) || err != nil && store.KindOf(err) == store.KindPermanent {
+		if err == nil && !endless && (left < 1 || left > longest) ||
+			err != nil && store.KindOf(err) == store.KindPermanent {
 			t.Errorf("%q: %d, %t, %v", body, left, endless, err)
 		}
 	})
@@ -232,7 +234,8 @@ func FuzzHealthAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		details, err := parseHealth(body)
 		for name, text := range details {
-			if err != nil || text == "" && name != "version" || len(text) > 80 || strings.ContainsAny(text, "\r\n\x00") {
+			if err != nil || text == "" && name != "version" || len(text) > 80 ||
+				strings.ContainsAny(text, "\r\n\x00") {
 				t.Errorf("%q: %q is %q, %v", body, name, text, err)
 			}
 		}

@@ -118,7 +118,8 @@ func TestTelemetry(t *testing.T) {
 		}
 	}
 	session, start := h.last.Get("X-CacheKit-Session-ID"), h.last.Get("X-CacheKit-Session-Start")
-	if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(session) {
+	uuid := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+	if !uuid.MatchString(session) {
 		t.Errorf("session %q is no UUID", session)
 	}
 	if got := fmt.Sprint(began); start < got || start > fmt.Sprint(time.Now().UnixMilli()) {

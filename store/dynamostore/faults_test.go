@@ -139,8 +139,8 @@ func (a *app) refuse(status int, code string, operations ...string) func() {
 	return func() { a.proxy.To(a.server.Addr) }
 }
 
-// outage is what may happen to the server. begin makes it fail and returns what makes it well again;
-// reads says whether what was stored before can be read meanwhile.
+// outage is what may happen to the server. begin makes it fail and returns what makes it well
+// again; reads says whether what was stored before can be read meanwhile.
 type outage struct {
 	story string
 	begin func(a *app) (end func())

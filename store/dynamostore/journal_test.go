@@ -146,7 +146,7 @@ func TestRequestsOfAJournal(t *testing.T) {
 	}
 }
 
-// An Append that fails between its record and the head: whoever looks sees the mark, and no number
+// An Append that fails between its record and the head: who looks sees the mark, and no number
 // is lost when the record is.
 func TestAppendThatFailsHalfway(t *testing.T) {
 	t.Parallel()

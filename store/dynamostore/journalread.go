@@ -23,8 +23,8 @@ func (j *journal) Since(
 }
 
 // since looks, and looks again where records seem to be missing: a query is no snapshot, so that it
-// may find a record, or the head, and not the record before it, which was written while it ran. What
-// is still missing at the next look is gone.
+// may find a record, or the head, and not the record before it, which was written while it ran.
+// What is still missing at the next look is gone.
 func (j *journal) since(
 	ctx context.Context, op string, number uint64,
 ) (marks []store.Numbered, head uint64, err error) {

@@ -62,7 +62,7 @@ func (j *journal) Renew(ctx context.Context, m store.Member) error {
 	return err
 }
 
-// Members implements [store.Membership], in a round trip for each 1 MB of them. Ages are told by
+// Members implements [store.Membership], in a round trip for each 1 MB of them. Ages go by
 // the clocks of the member and of this process.
 func (j *journal) Members(ctx context.Context) ([]store.Member, error) {
 	const op = "members"

@@ -43,7 +43,8 @@ func ParseURL(rawURL string) (Config, error) {
 	return c, nil
 }
 
-// mistake is an error about a URL, of which it shows what is before the query and has no credentials.
+// mistake is an error about a URL, of which it shows what is before the query and has no
+// credentials.
 func mistake(rawURL, text string, cause error) error {
 	shown, _, more := strings.Cut(rawURL, "?")
 	scheme, rest, _ := strings.Cut(shown, "://")

@@ -30,7 +30,7 @@ import (
 //
 // A letter that is not known, or a byte other than 0 behind it, is a later version's: the mark
 // counts as one that covers everything, and stays as it is in the file. In every version a header
-// has the checksum of its first 20 bytes where it is here, so that one of a later version is told
+// has the checksum of its first 20 bytes where it is here, so that one of a later version differs
 // from one that is damaged: the file is left alone, and every call fails.
 //
 // The record's first checksum tells a record that is not complete, which the next Append takes for

@@ -103,9 +103,7 @@ func (o Options) withDefaults() Options {
 // for opens nothing: a context that was cancelled, and errors of store.KindPermanent. Nor does a
 // timeout that matches store.ErrUnderway, for a long value comes more slowly than a short one, nor
 // store.KindAuthentication: credentials that may read but not write are a setup that works by half,
-// and servers refuse wrong ones quickly. Nor does an error that matches store.ErrOneServer: of
-// several servers, the inner store leaves out by itself the one that does not answer
-// ([store.Several]), and the log hears of each.
+// and servers refuse wrong ones quickly.
 //
 // A Set or Delete that fails leaves the inner store as it is: what was there may be there again
 // when the server is back. That is safe because entries carry their journal number: the mark of an
@@ -136,9 +134,6 @@ func New(inner store.Store, o Options) *Store {
 	s := &Store{inner: inner, options: o}
 	s.news.options = &s.options
 	s.breaker = newBreaker(&s.options, &s.news)
-	if several, ok := store.As[store.Several](inner); ok {
-		several.OnServer(s.news.oneServer)
-	}
 	return s
 }
 
@@ -253,6 +248,5 @@ func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 		}
 	}
 	return &failure{kind: kind, err: err,
-		harmless: !kind.Sick() || errors.Is(err, store.ErrUnderway) ||
-			errors.Is(err, store.ErrOneServer)}
+		harmless: !kind.Sick() || errors.Is(err, store.ErrUnderway)}
 }

@@ -132,16 +132,6 @@ func (n *news) mention(topic int, f *failure) {
 	}
 }
 
-// oneServer hears when the inner store leaves out one of its servers, and when it uses it again.
-func (n *news) oneServer(server string, failing error) {
-	if failing == nil {
-		n.log(slog.LevelInfo, "uses a server again", nil, "server", server)
-		return
-	}
-	n.log(slog.LevelWarn, "leaves out a server that does not answer: its keys are on the others",
-		&failure{kind: store.KindOf(failing), err: failing}, "server", server)
-}
-
 func (n *news) log(level slog.Level, what string, f *failure, more ...any) {
 	args := append([]any{"store", n.options.Name}, more...)
 	if f != nil {

@@ -26,9 +26,9 @@ type Config struct {
 	// Bearer, and user:password@ for Basic. Default: none is sent.
 	Authorization string
 	// TokenFile (token_file) is a file with a token, which is sent as "Bearer …". It is read again
-	// as requests come, once a second at most, and when the server refuses the token: a new one needs
-	// no restart. While the file cannot be read, the former token is sent. It takes the place of
-	// Authorization. Default: none.
+	// as requests come, once a second at most, and when the server refuses the token: a new one
+	// needs no restart. While the file cannot be read, the former token is sent. It takes the place
+	// of Authorization. Default: none.
 	TokenFile string
 
 	// TTLHeader (ttl_header) is the field in which a value's lifetime is sent, in seconds. OpenStack

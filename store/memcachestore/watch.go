@@ -8,7 +8,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-// Watch implements [store.Journal]. It asks four times a second.
+// Watch implements [store.Journal]. It asks four times a second, and up to 40
+// times while marks come.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		err := watch.Poll(ctx, j.backend.pool.done.Done(), from, yield,

@@ -16,7 +16,7 @@ import (
 // CachekitIO is, asService reads.
 var adjusting = []struct {
 	variable, setting string
-	read              func(string) (string, error) // "": nothing is said
+	read              func(string) (string, error) // "": the variable says nothing
 	kind              string                       // the kind of driver that it is for; "": all
 }{
 	{"CACHEKIT_MASTER_KEY", "cache_encryption_key", sourceOf("CACHEKIT_MASTER_KEY"), ""},
@@ -28,8 +28,8 @@ var adjusting = []struct {
 	{"CACHEKIT_TIMEOUT", "cache_timeout", asIs, cachekit},
 }
 
-// cachekit adds what those variables say of a store of that kind, where neither the settings nor the
-// URL's query say it.
+// cachekit adds what those variables say of a store of that kind, where neither the settings nor
+// the URL's query say it.
 func (v values) cachekit(kind string, query url.Values, environ []string) error {
 	for _, a := range adjusting {
 		i := slices.IndexFunc(known, func(k setting) bool { return k.Name == a.setting })

@@ -8,7 +8,8 @@ import (
 	"github.com/freshet-go/freshet/settings"
 )
 
-// Where one of cachekit's variables chooses the store, the others that mean the same here adjust it.
+// Where one of cachekit's variables chooses the store, the others that mean the same here adjust
+// it.
 func TestVariablesOfCachekit(t *testing.T) {
 	const chooses = "CACHEKIT_REDIS_URL=redis://c"
 	for story, c := range map[string]struct {
@@ -36,8 +37,8 @@ func TestVariablesOfCachekit(t *testing.T) {
 			environ: []string{chooses, "CACHEKIT_L1_MAX_SIZE_MB=8"}, want: "redis://c?near=1048576"},
 		"the URL goes before": {environ: []string{chooses + "?near=1MiB", "CACHEKIT_L1_MAX_SIZE_MB=8"},
 			want: "redis://c?near=1MiB"},
-		"an item": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1", "CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES=2097152"},
-			want: "memcached://a:1?max_item_size=2097152"},
+		"an item": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1",
+			"CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES=2097152"}, want: "memcached://a:1?max_item_size=2097152"},
 		"an item of any size": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1",
 			"CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES=0"}, want: "memcached://a:1"},
 		"an item, and Redis": {environ: []string{chooses, "CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES=2097152"},

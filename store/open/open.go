@@ -143,10 +143,9 @@ func (s *Store) Close() error {
 // URL opens the store that a URL names. The schemes are memory, file, and those of the drivers that
 // the program imports: redis, rediss, redis+sentinel and redis+cluster of redisstore, postgres and
 // postgresql of pgstore, memcached of memcachestore, http+store and https+store of httpstore,
-// cachekit of cachekitstore. The query holds the options above and those of the driver's Config. URL
-// asks the server once, so that
-// an error at the start says in one sentence what is wrong, without a password; see
-// Options.StartAnyway.
+// cachekit of cachekitstore. The query holds the options above and those of the driver's Config.
+// URL asks the server once, so that an error at the start says in one sentence what is wrong,
+// without a password; see Options.StartAnyway.
 func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	p, err := parse(rawURL, o)
 	if err != nil {

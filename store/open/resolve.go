@@ -71,9 +71,9 @@ const envAnyRedis = "REDIS_URL"
 // of FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_API_KEY (of CachekitIO, or of the service at
 // CACHEKIT_API_URL, with CACHEKIT_ALLOW_CUSTOM_HOST), CACHEKIT_REDIS_URL,
 // CACHEKIT_MEMCACHED_SERVERS (host:port, with commas between them or as an array in JSON) and
-// REDIS_URL that environ sets, which has the form of os.Environ; else memory. If two of them say different things, Resolve
-// returns an error that names both; but REDIS_URL belongs to other programs, too, and is never in
-// conflict.
+// REDIS_URL that environ sets, which has the form of os.Environ; else memory. If two of them say
+// different things, Resolve returns an error that names both; but REDIS_URL belongs to other
+// programs, too, and is never in conflict.
 //
 // To a choice that is not memory it adds the encryption that environ asks for: FRESHET_MASTER_KEY is
 // a key, FRESHET_MASTER_KEY_FILE names the file of one, FRESHET_OLD_MASTER_KEYS and

@@ -58,8 +58,8 @@ type Config struct {
 	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs TLS.
 	CAFile string
 	// CertFile and KeyFile (cert_file, key_file) are files of PEM with the certificate that servers
-	// are shown, and its private key. They are read for each connection, so that one that is renewed
-	// on the disk is used for the next. Default: none is shown. Need TLS.
+	// are shown, and its private key. They are read for each connection, so that one that is
+	// renewed on the disk is used for the next. Default: none is shown. Need TLS.
 	CertFile, KeyFile string
 	// ServerName (server_name) is the name that the certificate must be for. Default: the host that
 	// is dialled. Needs TLS.

@@ -76,8 +76,8 @@ func kindWithoutReply(err error) store.ErrorKind {
 	return store.KindOf(err)
 }
 
-// untrusted reports whether err is about the server's certificate. The client takes off the error of
-// package tls around it.
+// untrusted reports whether err is about the server's certificate. The client takes off the error
+// of package tls around it.
 func untrusted(err error) bool {
 	var authority x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError

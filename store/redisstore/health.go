@@ -25,8 +25,8 @@ var details = []string{
 
 // Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails
 // if one does not answer, or does not let its user run what is needed. The latency is the slowest
-// one's. Details are what the server says in INFO, in a Cluster with the master's address before the
-// name. "advice" is about its maxmemory-policy, if another were better.
+// one's. Details are what the server says in INFO, in a Cluster with the master's address before
+// the name. "advice" is about its maxmemory-policy, if another were better.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "redis", Details: map[string]string{}}
 	masters, err := b.masters(ctx)

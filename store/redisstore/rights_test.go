@@ -92,8 +92,9 @@ func TestTheLeastRightsInACluster(t *testing.T) {
 	appendMarks(t, b.Journal("freshet:"), tag(1))
 }
 
-// Each command that a user lacks is an error at the start, which names it. So is one that the server
-// has renamed. Without INFO there is no journal: who takes over for a server would go unnoticed.
+// Each command that a user lacks is an error at the start, which names it. So is one that the
+// server has renamed. Without INFO there is no journal: who takes over for a server would go
+// unnoticed.
 func TestEachRightIsAskedFor(t *testing.T) {
 	s := testserver.Redis(t)
 	for _, right := range needed {

@@ -37,10 +37,10 @@ func openURL(rawURL string) (store.Backend, error) {
 //	redis+cluster://[user:password@]host[:6379],…
 //
 // Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries, wait_replicas,
-// wait_timeout; with TLS ca_file, cert_file, key_file and server_name; with Sentinels and Clusters tls (true or false);
-// with Sentinels master, sentinel_username and sentinel_password. Durations are Go's, as in 500ms,
-// or a number of seconds.
-// What / ? # @ % stand for in a user or password must be percent-encoded.
+// wait_timeout; with TLS ca_file, cert_file, key_file and server_name; with Sentinels and Clusters
+// tls (true or false); with Sentinels master, sentinel_username and sentinel_password. Durations
+// are Go's, as in 500ms, or a number of seconds. What / ? # @ % stand for in a user or password
+// must be percent-encoded.
 //
 // Options that are unknown, repeated, or out of bounds are errors. No error shows a password.
 func ParseURL(rawURL string) (Config, error) {

@@ -30,8 +30,8 @@ type Options struct {
 	// for what does no I/O. The function given must then make what it returns, and t.Cleanup end
 	// its goroutines.
 	Virtual bool
-	// MaxTTL is the longest lifetime that the backend keeps, 30 days at least: a longer one counts as
-	// this long, and is no error. Default 0: it keeps any.
+	// MaxTTL is the longest lifetime that the backend keeps, 30 days at least: a longer one counts
+	// as this long, and is no error. Default 0: it keeps any.
 	MaxTTL time.Duration
 	// Keys is the number of keys to keep at once. Default 10,000.
 	Keys int

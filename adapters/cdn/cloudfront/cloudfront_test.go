@@ -294,7 +294,8 @@ func TestClientsWildcards(t *testing.T) {
 	}
 }
 
-// Each path costs money: clients' requests purge so many in an hour, the app as many as it asks for.
+// Each path costs money: clients' requests purge so many in an hour, the app as many as it asks
+// for.
 func TestClientPaths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeCloudFront{references: map[string]bool{}}

@@ -285,7 +285,8 @@ func TestClientsBans(t *testing.T) {
 		p.Prefixes = append(p.Prefixes, fmt.Sprintf("https://a.example/%d/", i))
 	}
 	e, ok := errors.AsType[*cdn.Error](v.Purge(t.Context(), p))
-	if !ok || e.Kind != cdn.KindPaced || len(e.Rest.Prefixes) > 40 || len(e.Rest.Prefixes) < 30 || len(e.Rest.URLs) > 0 {
+	if !ok || e.Kind != cdn.KindPaced || len(e.Rest.Prefixes) > 40 || len(e.Rest.Prefixes) < 30 ||
+		len(e.Rest.URLs) > 0 {
 		t.Errorf("%v", e)
 	}
 	if p.ByRequest = false; v.Purge(t.Context(), p) != nil {

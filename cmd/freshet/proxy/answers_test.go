@@ -45,8 +45,8 @@ func answering(t *testing.T, answer string) *url.URL {
 	return &url.URL{Scheme: "http", Host: ln.Addr().String()}
 }
 
-// What no upstream may send costs its client a 502, or is read as the upstream meant it: it is never
-// stored for everybody.
+// What no upstream may send costs its client a 502, or is read as the upstream meant it: it is
+// never stored for everybody.
 func TestAnswersThatNoUpstreamMayGive(t *testing.T) {
 	for story, c := range map[string]struct {
 		answer string

@@ -95,9 +95,9 @@ func (p *Proxy) received(res *http.Response) error {
 	return nil
 }
 
-// keepWhatIsForAll takes out of Connection the fields that an upstream must not name there, since they
-// are for all recipients (RFC 9110 section 7.6.1): without its Cache-Control a private response would
-// look like one for everybody.
+// keepWhatIsForAll takes out of Connection the fields that an upstream must not name there, since
+// they are for all recipients (RFC 9110 section 7.6.1): without its Cache-Control a private
+// response would look like one for everybody.
 func keepWhatIsForAll(h http.Header) {
 	lines := h["Connection"]
 	if len(lines) == 0 {

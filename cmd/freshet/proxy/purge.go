@@ -121,7 +121,8 @@ func (p *Proxy) readPurgedURL(r *http.Request, asked *purge) *problem {
 		refused.log = "the URL is not one that something may be stored for"
 		return refused
 	}
-	// Not r.Host: by HTTP/2 a request may name one host, and an absolute URL of another as its path.
+	// Not r.Host: by HTTP/2 a request may name one host, and an absolute URL of another as its
+	// path.
 	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(of.Scheme, of.Host)) {
 		return refuse(http.StatusForbidden, fmt.Sprintf("%q is not among the hosts that may be "+
 			"purged", of.Host))

@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/trust"
 )
 
-// A certificate that is renewed on the disk is shown from then on; one that is spoiled is an error of
-// the connection that would show it.
+// A certificate that is renewed on the disk is shown from then on; one that is spoiled is an error
+// of the connection that would show it.
 func TestTheCertificateIsReadForEachConnection(t *testing.T) {
 	a, dir := testserver.NewAuthority(t), t.TempDir()
 	f := trust.Files{CA: a.CAFile, Cert: filepath.Join(dir, "c"), Key: filepath.Join(dir, "k")}

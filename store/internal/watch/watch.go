@@ -15,8 +15,8 @@ const (
 	// come.
 	Every = 250 * time.Millisecond
 	// Often is how often it looks while marks are coming: from one until there has been none for
-	// Busy. Then its pauses double. So it looks at most 40 times a second, and 4 times where nothing
-	// happens.
+	// Busy. Then its pauses double. So it looks at most 40 times a second, and 4 times where
+	// nothing happens.
 	Often = 25 * time.Millisecond
 	Busy  = time.Second
 	// Anyway is how often a watcher looks at a journal that announces its marks, in case it no
@@ -84,8 +84,8 @@ func unlessDone(ctx context.Context, err error) error {
 	return err
 }
 
-// Pace is how long a watcher waits before it looks again, by what it has seen. The zero value is one
-// that has seen nothing.
+// Pace is how long a watcher waits before it looks again, by what it has seen. The zero value is
+// one that has seen nothing.
 type Pace struct {
 	pause time.Duration
 	came  time.Time // the last mark

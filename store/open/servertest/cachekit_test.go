@@ -35,7 +35,9 @@ var cachekit = kind{
 		return s
 	},
 	refusals: []refusal{
-		{story: "no room", begin: func(t *testing.T, s *testserver.Server) func() { return refuseWrites(t, s, "full") }},
+		{story: "no room", begin: func(t *testing.T, s *testserver.Server) func() {
+			return refuseWrites(t, s, "full")
+		}},
 		{story: "read-only", begin: func(t *testing.T, s *testserver.Server) func() {
 			return refuseWrites(t, s, "read-only")
 		}},

@@ -106,8 +106,8 @@ func freeAddr(t *testing.T) string {
 }
 
 // A certificate ends, of the server's or of ours. Connections that exist go on. No new one is made:
-// handlers answer, the log says why, and with a new certificate hits come back, without a restart of
-// ours. At the start, each is an error of one line.
+// handlers answer, the log says why, and with a new certificate hits come back, without a restart
+// of ours. At the start, each is an error of one line.
 func TestCertificatesThatEnd(t *testing.T) {
 	for _, k := range certifiedKinds {
 		t.Run(k.name, func(t *testing.T) {

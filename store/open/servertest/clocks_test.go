@@ -62,7 +62,8 @@ func (n turn) wants(method, path, body, outcome string) {
 // What a process whose clock is off has stored, others use neither for longer than it lives nor
 // after it was invalidated, and it uses nothing of theirs so.
 func TestAProcessWhoseClockIsOff(t *testing.T) {
-	// what was stored by a clock that is behind is too old, and by one ahead it comes from the future
+	// what was stored by a clock that is behind is too old, and by one ahead it comes from the
+	// future
 	const old, future = "fwd=stale", "fwd=miss"
 	for _, c := range []struct {
 		story         string

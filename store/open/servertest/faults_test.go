@@ -147,8 +147,8 @@ func migrated(t *testing.T, rawURL string) {
 // prefixes counts tests, which share servers.
 var prefixes atomic.Int64
 
-// ask asks for a path and checks that the answer is the handler's, whole, in time, and not of before
-// it was invalidated.
+// ask asks for a path and checks that the answer is the handler's, whole, in time, and not of
+// before it was invalidated.
 func (a *app) ask(path string) (status string) {
 	a.t.Helper()
 	w := httptest.NewRecorder()
@@ -213,8 +213,8 @@ func (l *logged) String() string {
 }
 
 // TestFaults is the table of what may happen to a server. In each case requests are answered by the
-// handler within the budget, the outcome says what happened, what was invalidated is not served, the
-// log does not have a line for each request, and when the server is well again, hits come back.
+// handler within the budget, the outcome says what happened, what was invalidated is not served,
+// the log does not have a line for each request, and when the server is well again, hits come back.
 // Nothing is left behind.
 func TestFaults(t *testing.T) {
 	for _, k := range tableKinds {

@@ -21,8 +21,8 @@ import (
 )
 
 // TestPolledUntilGone prints how soon a process no longer uses what another one has invalidated, on
-// stores that announce nothing by themselves: after a quiet while, and with an invalidation every 100
-// ms; and beside it what a value needs that one sets and the other reads:
+// stores that announce nothing by themselves: after a quiet while, and with an invalidation every
+// 100 ms; and beside it what a value needs that one sets and the other reads:
 //
 //	FRESHET_TEST_SOAK=1 go test ./store/open/servertest -run TestPolledUntilGone -v
 func TestPolledUntilGone(t *testing.T) {

@@ -23,7 +23,7 @@ func redisSetting(name, during, otherwise string) func(*testing.T, *testserver.S
 	}
 }
 
-// redisLog fills the disk to which the server appends what it is told to store.
+// redisLog fills the disk to which the server appends what it stores.
 func redisLog(t *testing.T, s *testserver.Server) func() {
 	redisDo(t, s, "CONFIG", "SET", "appendonly", "yes")
 	redisPersists(t, s, "aof_rewrite_scheduled:0", "aof_rewrite_in_progress:0",
@@ -78,8 +78,8 @@ func redisErr(t *testing.T, s *testserver.Server, args ...any) error {
 	return client.Do(t.Context(), args...).Err()
 }
 
-// reconfigure replaces words of nginx's settings by others, and starts it again: connections would go
-// on with the old ones.
+// reconfigure replaces words of nginx's settings by others, and starts it again: connections would
+// go on with the old ones.
 func reconfigure(t *testing.T, s *testserver.Server, words ...string) {
 	t.Helper()
 	file := filepath.Join(s.Dir, "nginx.conf")
