@@ -3,7 +3,8 @@
 # make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
 #             a report to bench/results
 # make bench-check  fails when a benchmark is worse than bench/check promises
-# make soak   what takes hours: the tests 20 times in a row beside two copies of themselves, then mutations
+# make soak   what takes hours: the tests 20 times in a row beside two copies of themselves, then mutations; soak-disk
+#             takes root for a disk that it fills
 # make soak-apps  installs WordPress and MediaWiki, and tests the examples' rules before them: five minutes
 # make fmt    formats the code
 # make pictures  takes the pictures of the operator's page in docs anew, in Chromium
@@ -12,7 +13,7 @@ GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
 .PHONY: bench-check test test-more tools check race modules bench bench-tools \
-	soak soak-tests soak-mutants soak-fleet soak-processes soak-apps fmt pictures
+	soak soak-tests soak-mutants soak-fleet soak-processes soak-disk soak-apps fmt pictures
 
 test: tools check race modules
 
@@ -120,7 +121,7 @@ bench-tools:
 	  command -v apt-get >/dev/null || { echo "the measurement needs these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 
-soak: soak-tests soak-mutants soak-fleet soak-processes
+soak: soak-tests soak-mutants soak-fleet soak-processes soak-disk
 
 # A test that needs a machine of its own fails here: three copies at a time, on whatever cores there are.
 SOAK_ROUNDS = 20
@@ -158,6 +159,14 @@ soak-processes: tools
 	  $(GO) test -race -count=1 -timeout 24h -v ./internal/fleet/processes
 	FRESHET_TEST_SOAK=1 FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
 	  $(GO) test -race -count=1 -v -run 'TestRedisTakesOver|TestAServerWhoseClockJumps' ./store/open/servertest
+
+# Disks that have no room left, which takes root: the tests' temporary folder is one of 400 MB, and is filled.
+soak-disk: tools
+	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; disk=$$(mktemp -d) && chmod 755 $$disk && \
+	$(GO) test -race -c -o $$disk/servertest.test ./store/open/servertest && \
+	$$sudo unshare -m sh -c "mkdir $$disk/tmp && mount -t tmpfs -o size=400m,mode=1777 tmpfs $$disk/tmp && \
+	  cd store/open/servertest && TMPDIR=$$disk/tmp FRESHET_TEST_DISK=1 FRESHET_TEST_SERVERS=required \
+	  $$disk/servertest.test -test.v -test.run TestAFullDisk"; rc=$$?; $$sudo rm -rf $$disk; exit $$rc
 
 # Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
 # that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.
