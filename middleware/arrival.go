@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 // and the app's own invalidations; and one that takes a token off the request, once it has found
 // out whose it is.
 type arrival struct {
+	context.Context
 	host, target  string
 	header        http.Header // the very map
 	authorization []string    // its Authorization, if it had one
@@ -25,7 +27,7 @@ type arrival struct {
 }
 
 func arrivalOf(r *http.Request) arrival {
-	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"], r.RemoteAddr}
+	return arrival{r.Context(), r.Host, r.RequestURI, r.Header, r.Header["Authorization"], r.RemoteAddr}
 }
 
 // is reports whether r is known to be the request that arrived, and not one that a handler has

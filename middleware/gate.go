@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,9 +56,8 @@ type gateKey struct{}
 
 // gatedContext is a request's context with the gate by which the response leaves.
 type gatedContext struct {
-	context.Context
-	gate    *gate
-	arrival arrival
+	arrival
+	gate *gate
 }
 
 // Value answers for what speaks around the request, too: see exchange.lookAround.

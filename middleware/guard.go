@@ -56,7 +56,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		gw.gate.inner = true
 		g.c.warnOfGuard(w)
 	}
-	gw.context = gatedContext{r.Context(), &gw.gate, arrivalOf(r)}
+	gw.context = gatedContext{arrivalOf(r), &gw.gate}
 	defer func() {
 		if gw.sets { // when the mounts on the way have said theirs
 			g.c.adviseOnSet(gw.Header())

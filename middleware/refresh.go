@@ -95,13 +95,45 @@ func (t *refreshTicket) begin(x *exchange, r *http.Request) {
 		t.lease.Load().end(true)
 		t.free()
 	})
-	ctx := context.WithValue(t.c.stop, ticketKey{}, t)
+	ctx := context.WithValue(x.serversContext(), ticketKey{}, t)
+	go t.c.runRefresh(t, t.c.rootOf(x.r), r.WithContext(ctx))
+}
+
+// serversContext returns a context that ends with the Cache, and has what the client's server put
+// into that of its request: also BaseContext's and ConnContext's values, where no handler but Root
+// or Guard can have come before.
+func (x *exchange) serversContext() context.Context {
+	root, _ := x.c.rootOf(x.r).(*guard)
+	if server, _ := x.r.Context().Value(http.ServerContextKey).(*http.Server); server != nil &&
+		server.Handler == http.Handler(root) && x.arrival != nil && x.arrival.Value(speakingKey{}) == nil {
+		values := x.arrival.Context
+		if server, ok := values.Value(servedKey{}).(context.Context); ok {
+			values = server // of a run in the background, which holds on to no earlier one
+		}
+		return &servedContext{x.c.stop, values}
+	}
+	ctx := x.c.stop
 	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
 		if v := x.r.Context().Value(key); v != nil {
 			ctx = context.WithValue(ctx, key, v)
 		}
 	}
-	go t.c.runRefresh(t, t.c.rootOf(x.r), r.WithContext(ctx))
+	return ctx
+}
+
+// servedContext is a context with the values of a server's own.
+type servedContext struct {
+	context.Context
+	server context.Context
+}
+
+type servedKey struct{}
+
+func (c *servedContext) Value(key any) any {
+	if key == (servedKey{}) {
+		return c.server
+	}
+	return c.server.Value(key)
 }
 
 // backgroundTimeout is how long a run in the background may take. A client that waits for it for as
@@ -220,8 +252,8 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 		t.lease.Load().end(false) // unless its run has
 		if !t.arrived.Load() {    // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
-			if v != nil || client.refused() {
-				t.fails()
+			if v != nil || client.status >= 500 {
+				t.fails() // a 429 may be about that client alone
 			}
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r, cmp.Or(client.status, http.StatusOK))
@@ -274,7 +306,7 @@ type nowhere struct {
 func (w *nowhere) ask(root http.Handler, r *http.Request) {
 	defer w.gate.close()
 	w.gate.veil.shown.Store(mapOf(w.header))
-	root.ServeHTTP(w, r.WithContext(&gatedContext{r.Context(), &w.gate, arrivalOf(r)}))
+	root.ServeHTTP(w, r.WithContext(&gatedContext{arrivalOf(r), &w.gate}))
 	w.gate.leaves(http.StatusOK, w.header)
 }
 

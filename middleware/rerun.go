@@ -38,6 +38,9 @@ func mayRunAgain(ctx context.Context) bool {
 		case *telling:
 			ctx = own.Context
 			continue
+		case *servedContext:
+			ctx = own.server
+			continue
 		case nil:
 			return false
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -238,5 +239,27 @@ func TestAThrottleWhileTheHandlerHangs(t *testing.T) {
 		want(t, "it waited", time.Since(began), time.Duration(0))
 		want(t, "runs", s.runs.Load(), int64(2))
 		<-first
+	})
+}
+
+// A limit outside that refuses one client's refresh says nothing of the handler to the others.
+func TestALimitOutsideBeginsNoThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := newCache(t), newSick("max-age=10, stale-while-revalidate=5")
+		var asked atomic.Int64
+		page := c.With(policy.Policy{Throttle: 5 * time.Minute})(s)
+		app := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) == 3 { // the refresh, after its client
+				http.Error(w, "too many", http.StatusTooManyRequests)
+				return
+			}
+			page.ServeHTTP(w, r)
+		}))
+		get(app, "/")
+		time.Sleep(12 * time.Second)
+		get(app, "/")
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		want(t, "page", body(get(app, "/")), "run 2")
 	})
 }

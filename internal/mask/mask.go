@@ -67,6 +67,8 @@ func URL(rawURL string) string {
 			user = "***"
 		case hasPassword:
 			user += ":***"
+		case user != "" && !strings.HasPrefix(strings.ToLower(scheme), "postgres"):
+			user = "***" // as likely a password or a token, but where users need none
 		}
 		before = user + before[at:]
 	} else if host, _, _ := strings.Cut(before, "/"); keyed && strings.Contains(host, "_") {

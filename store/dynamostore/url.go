@@ -47,9 +47,12 @@ func ParseURL(rawURL string) (Config, error) {
 // credentials.
 func mistake(rawURL, text string, cause error) error {
 	shown, _, more := strings.Cut(rawURL, "?")
-	scheme, rest, _ := strings.Cut(shown, "://")
+	scheme, rest, ok := strings.Cut(shown, "://")
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		rest = "***" + rest[i:]
+	}
+	if !ok {
+		scheme, rest = string(driver), "***" // wherever a password may be in it
 	}
 	if shown = fmt.Sprintf("%.100q", scheme+"://"+rest); more {
 		shown += " with options"

@@ -32,6 +32,7 @@ func TestURLsThatAreNotAllowed(t *testing.T) {
 	for rawURL, says := range map[string]string{
 		"redis://h":                               "must begin with dynamodb://",
 		"eu-west-1/pages":                         "must begin with dynamodb://",
+		"dynamodb:/ID:secret@eu-west-1/pages":     "must begin with dynamodb://",
 		"dynamodb://ID:secret@eu-west-1/pages":    "credentials do not stand in the URL",
 		"dynamodb://eu-west-1/pages#x":            "a fragment",
 		"dynamodb://EU-WEST/pages":                "region",

@@ -57,7 +57,10 @@ func ParseURL(rawURL string) (Config, error) {
 // masked is the part of a URL that may be shown: what is before the query, without the credentials.
 func masked(rawURL string) string {
 	shown, _, more := strings.Cut(rawURL, "?")
-	scheme, rest, _ := strings.Cut(shown, "://")
+	scheme, rest, ok := strings.Cut(shown, "://")
+	if !ok {
+		return "***" // wherever a password may be in it
+	}
 	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
 		rest = "***" // what is before the last @ may be a password with a / or ? in it
 		if at := strings.LastIndexByte(shown, '@'); at == i {

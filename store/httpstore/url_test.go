@@ -39,6 +39,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"":                                         "must begin with https+store:// or http+store://",
 		"http://a":                                 "must begin with",
 		"http+store:a":                             "must begin with",
+		"http+store:/u:secret@a":                   "must begin with",
 		"http+store://":                            "has no host",
 		"http+store:///a":                          "has no host",
 		"http+store://:80":                         "has no host",

@@ -90,6 +90,7 @@ func TestParseURLRefuses(t *testing.T) {
 		"memcached://a?password=secret":             {`unknown option "password"`, "memcached://a"},
 		"memcached://u:se/secret@a":                 {"user and password"},
 		"memcached://u:se@secret@a":                 {"user and password"},
+		"memcached:/u:secret@a":                     {"must begin with memcached://"},
 	} {
 		_, err := ParseURL(url)
 		if err == nil {
