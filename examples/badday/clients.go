@@ -49,9 +49,9 @@ func play(t *testing.T, d day, visits []visit, s setUp) *played {
 		began := service.db.began
 		var clients sync.WaitGroup
 		for i, p := range d.phases {
-			if p.release {
+			if p.release > 0 {
 				clients.Go(func() {
-					time.Sleep(time.Duration(i) * d.each)
+					time.Sleep(time.Duration(i)*d.each - p.release)
 					if err := service.release(); err != nil {
 						t.Error(err)
 					}

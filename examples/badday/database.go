@@ -15,16 +15,16 @@ type mood int
 
 const (
 	normal  mood = iota
-	slow         // it takes ten times as long
+	busy         // it takes three times as long: the crowd also buys, which no cache answers
+	slow         // it takes fifteen times as long
 	failing      // it refuses, soon
 	hanging      // it does not answer
 )
 
 const (
-	aQuery   = 180 * time.Millisecond // when the database has not much else to do
+	aQuery   = 120 * time.Millisecond // when the database has not much else to do
 	aReport  = 8                      // queries
 	aRefusal = 20 * time.Millisecond
-	slowness = 10
 	workers  = 2 // with more queries at once, each takes so much longer
 )
 
@@ -55,8 +55,10 @@ func (db *database) query(ctx context.Context, path string, queries int) error {
 	takes := time.Duration(float64(aQuery) * float64(queries) * luck(path, now) *
 		max(1, float64(running)/workers))
 	switch db.day.phases[db.day.phase(now.Sub(db.began))].mood {
+	case busy:
+		takes *= 3
 	case slow:
-		takes *= slowness
+		takes *= 15
 	case failing:
 		return errors.Join(wait(ctx, aRefusal), errDatabase)
 	case hanging:

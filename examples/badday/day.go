@@ -15,11 +15,13 @@ type day struct {
 
 // phase is a part of the day.
 type phase struct {
-	name    string
-	mood    mood    // the database's
-	rate    float64 // requests per second
-	release bool    // it begins with a new version of the app: everything is purged and made anew
-	flash   bool    // from its begin on, clients ask for a page that was not there before
+	name  string
+	mood  mood    // the database's
+	rate  float64 // requests per second
+	flash bool    // from its begin on, clients ask for a page that was not there before
+	// release is how long before its begin a new version of the app purges everything, which is
+	// made anew at once. 0: there is none.
+	release time.Duration
 }
 
 // opens is the time of the day at which the program begins.
@@ -29,7 +31,7 @@ const opens = 10 * time.Hour
 func badDay() day {
 	return day{each: 5 * time.Minute, phases: []phase{
 		{name: "quiet", rate: 6},
-		{name: "crowd", rate: 40, release: true},
+		{name: "crowd", rate: 40, mood: busy, release: 45 * time.Second},
 		{name: "slow", rate: 12, mood: slow},
 		{name: "failing", rate: 12, mood: failing, flash: true},
 		{name: "hanging", rate: 12, mood: hanging},

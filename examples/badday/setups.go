@@ -29,8 +29,8 @@ func setUps() (all []setUp) {
 	add("+ Jitter: 0.3")
 	p.XFetch = 1
 	add("+ XFetch: 1")
-	p.XFetch, p.EagerRefresh = 0, 0.7
-	add("+ EagerRefresh: 0.7 (no XFetch)")
+	p.XFetch, p.EagerRefresh = 0, 0.8
+	add("+ EagerRefresh: 0.8 (no XFetch)")
 	p.SoftTimeout = 200 * time.Millisecond
 	add("+ SoftTimeout: 200ms")
 	p.MaxRuns = 4
