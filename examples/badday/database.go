@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	aQuery   = 120 * time.Millisecond // when the database has not much else to do
+	aQuery   = 100 * time.Millisecond // when the database has not much else to do
 	aReport  = 8                      // queries
 	aRefusal = 20 * time.Millisecond
 	workers  = 2 // with more queries at once, each takes so much longer

@@ -31,7 +31,9 @@ func newService(d day, p freshet.Policy) *service {
 		Journal: s.marks.Journal("badday"),
 		Log:     slog.New(slog.DiscardHandler),
 	})
-	s.app = s.cache.Root(s.cache.With(p)(http.HandlerFunc(s.page)))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", s.page)
+	s.app = s.cache.Root(s.cache.With(p)(mux))
 	return s
 }
 
