@@ -33,8 +33,9 @@ func WithoutCredentials(h http.Header) http.Header {
 }
 
 // exempt lists beginnings of names: of fields that browsers make themselves and scripts cannot, of
-// what tracers carry along, of what hosting services tell of the site's own account, and the number
-// that Apple's media player gives to each film.
+// what tracers carry along, of what hosting services tell of the site's own account
+// (X-Vercel-Oidc-Token is the deployment's, the same for all), and the number that Apple's media
+// player gives to each film.
 var exempt = [...]string{"Sec-", "Ot-Baggage-", "Uberctx-", "X-Datadog-", "X-Nf-", "X-Vercel-",
 	"X-Playback-Session-Id"}
 
@@ -94,6 +95,7 @@ func namesIdentity(name string) bool {
 		case kind == identityWord,
 			before == userWord && kind != agentWord,
 			before == keysWord && kind == keyWord,
+			before == initWord && kind == dataWord,
 			before == tlsClientWord && kind != verifyWord:
 			return true
 		case before == tlsWord && kind == clientWord:
@@ -114,6 +116,8 @@ const (
 	agentWord                     // the other half of these
 	keysWord                      // it does, if what follows is "key"
 	keyWord                       // ... which alone is anything
+	initWord                      // it does, if what follows is "data"
+	dataWord                      // ... which alone is anything
 	tlsWord                       // "ssl": the words after may be of the client's certificate
 	clientWord                    // ... "client"
 	tlsClientWord                 // both: it does, whatever it says of the certificate
@@ -147,6 +151,19 @@ var wordKinds = map[wordKind]string{
 	verifyWord: "verify verified",
 }
 
+// proofWords are words of requests alone, by kind: what a client shows to prove who it is, or that
+// it may. In a response they speak of the resource: X-Signature, X-Ticket, X-Pass. The words before
+// "key" are those of keys that are given to somebody. There are many other keys (Idempotency-Key,
+// Cache-Key, Surrogate-Key, Routing-Key, Partition-Key), so "key" alone stays a plain word.
+var proofWords = map[wordKind]string{
+	identityWord: "otp totp mfa pin pass passkey passcode passphrase pwd ticket signature sig " +
+		"hmac initdata appkey accesskey secretkey privatekey masterkey authkey licensekey",
+	keysWord: "rapidapi app application master admin private license licence partner merchant " +
+		"developer",
+	initWord: "init", // of a web app that Telegram opens: its user, and a proof
+	dataWord: "data",
+}
+
 // vocabulary is words by kind the other way round. lengths has, for each first letter, a bit for
 // the length of each such word, so that most words are not looked up. They have less than 16
 // letters.
@@ -155,14 +172,16 @@ type vocabulary struct {
 	lengths [256]uint16
 }
 
-var requestWords = vocabularyOf(wordKinds)
+var requestWords = vocabularyOf(wordKinds, proofWords)
 
-func vocabularyOf(kinds map[wordKind]string) *vocabulary {
+func vocabularyOf(parts ...map[wordKind]string) *vocabulary {
 	v := &vocabulary{known: map[string]wordKind{}}
-	for kind, words := range kinds {
-		for word := range strings.FieldsSeq(words) {
-			v.known[word] = kind
-			v.lengths[word[0]] |= 1 << len(word)
+	for _, kinds := range parts {
+		for kind, words := range kinds {
+			for word := range strings.FieldsSeq(words) {
+				v.known[word] = kind
+				v.lengths[word[0]] |= 1 << len(word)
+			}
 		}
 	}
 	return v

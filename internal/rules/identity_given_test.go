@@ -82,6 +82,8 @@ var publicResponses = map[string][]string{
 		"X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid", "X-Search-Id",
 		"Mediawiki-Login-Suppressed", "X-Auth-Required", "X-Login-Required", "X-Auth-Methods",
 		"X-Forms_based_auth_required", "X-Forms_based_auth_return_url", "X-Clacks-Overhead",
+		"X-Signature", "X-Content-Signature", "X-Github-Otp", "X-Ticket", "X-Ticket-Status", "X-Pass",
+		"X-Cache-Pass", "X-Pin", "X-App-Key", "X-Rapidapi-Key", "X-Init-Data",
 		"X-Node-Role", "X-Cluster-Role", "X-Api-Version", "X-Accel-Expires", "X-Accel-Buffering"},
 	"limits": {"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset",
 		"X-Ratelimit-Remaining-Tokens", "Ratelimit-Policy", "Ratelimit", "X-Rate-Limit-Remaining",
