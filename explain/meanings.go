@@ -175,6 +175,10 @@ var meanings = map[policy.Reason]Meaning{
 		"or another identity.", "RFC 9111 section 7.3",
 		"Set the field elsewhere; a lifetime, and public or s-maxage in Cache-Control, or " +
 			"Policy.Shared, if all may have the same."},
+	"clear-site-data": {"The response has its client forget cookies, storage or what it has cached.",
+		"RFC 9111 section 7.3",
+		"Send the field elsewhere; a lifetime, and public or s-maxage in Cache-Control, if all who " +
+			"get the response are to forget."},
 	"no-lifetime": {"Nobody says how long the response lives: neither its fields nor your settings.",
 		"RFC 9111 section 4.2.1", "Policy.TTL, a setting for the resource, SetTTL, or max-age in " +
 			"Cache-Control."},

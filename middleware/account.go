@@ -512,6 +512,8 @@ func (x *exchange) reasonSource(adm *rules.Admission, own, whole http.Header) st
 			return namesOf("a handler outside the cache: response field", names)
 		}
 		return namesOf("response field", names)
+	case rules.ReasonClearSiteData:
+		field = "Clear-Site-Data"
 	case rules.ReasonAuthorization, rules.ReasonCookie:
 		return namesOf("request field", rules.Identifying(x.r, x.p))
 	case rules.ReasonRequestNoStore:

@@ -309,6 +309,11 @@ func (x *exchange) writePart(
 	x.header(h, e, age, out)
 	client := x.w.Header()
 	delete(client, "Trailer")
+	for name := range client {
+		if rules.OfMessage(name) {
+			delete(client, name)
+		}
+	}
 	if len(spans) == 1 {
 		client["Content-Range"], client["Content-Length"] = partFields(spans[0], total)
 		x.head(http.StatusPartialContent)

@@ -109,3 +109,59 @@ func TestASlowHEADLeavesANewerPage(t *testing.T) {
 		}
 	}
 }
+
+// A HEAD for which the handler begins a session, or clears one, says nothing of the page that is
+// stored: it is neither renewed nor removed. One that forbids to store the page removes it.
+func TestAHEADThatSetsACookieLeavesThePage(t *testing.T) {
+	for _, s := range []struct {
+		name, field, value string
+		head               []string
+		hit                bool
+	}{
+		{"a cookie", "Set-Cookie", "session=1", nil, true},
+		{"a cookie for a user", "Set-Cookie", "session=1", []string{"Cookie", "a=b"}, true},
+		{"a token", "X-Session-Token", "1", nil, true},
+		{"forgets", "Clear-Site-Data", `"cookies"`, nil, true},
+		{"no-store", "Cache-Control", "no-store", nil, false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("ETag", `"1"`)
+				if r.Method == "HEAD" {
+					w.Header().Set(s.field, s.value)
+				}
+				io.WriteString(w, "page")
+			}}
+			h := newCache(t).With(policy.Policy{TTL: time.Hour})(o)
+			get(h, "/")
+			head := do(h, "HEAD", "/", append([]string{"Cache-Control", "no-cache"}, s.head...)...)
+			want(t, "its own client's", head.Header.Get(s.field) != "", true)
+			r := get(h, "/")
+			want(t, "a hit", o.runs.Load() == 2, s.hit)
+			want(t, "to others", r.Header.Get(s.field) == s.value, false)
+		})
+	}
+}
+
+// What has one client forget its cookies has nobody else forget them.
+func TestClearSiteDataIsOneClients(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/announced" {
+			w.Header().Set("Cache-Control", "max-age=60, no-cache=\"Clear-Site-Data\"")
+		}
+		w.Header().Set("Clear-Site-Data", `"cookies"`)
+		io.WriteString(w, "good-bye")
+	}}
+	h := newCache(t).With(policy.Policy{TTL: time.Hour})(o)
+	for range 2 {
+		r := get(h, "/logout")
+		status(t, r, "detail=clear-site-data")
+		want(t, "told", r.Header.Get("Clear-Site-Data"), `"cookies"`)
+		want(t, "for clients", r.Header.Get("Cache-Control"), "no-cache, no-store")
+	}
+	want(t, "runs", o.runs.Load(), int64(2))
+	want(t, "told", get(h, "/announced").Header.Get("Clear-Site-Data"), `"cookies"`)
+	r := get(h, "/announced")
+	status(t, r, "hit")
+	want(t, "told of a hit", r.Header.Get("Clear-Site-Data"), "")
+}

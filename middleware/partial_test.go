@@ -262,3 +262,45 @@ func TestAUsersPartLeavesEverybodysPage(t *testing.T) {
 	want(t, "page", body(r), page)
 	want(t, "runs", o.runs.Load(), int64(2))
 }
+
+// A part of a stored page has no digest of the whole page's content, and a page that is made of
+// parts has none of a part's (RFC 9530 section 2). What speaks of the representation stays.
+func TestAPartHasNoDigestOfTheWhole(t *testing.T) {
+	page := strings.Repeat("0123456789", 10)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "max-age=60")
+		h.Set("ETag", `"1"`)
+		for _, name := range []string{"Content-Digest", "Content-MD5", "Signature",
+			"Signature-Input", "Repr-Digest", "Digest"} {
+			h.Set(name, "of "+r.Header.Get("Range"))
+		}
+		http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
+	}}
+	h := newCache(t).Handler(o)
+	says := func(when, of string, r *http.Response) {
+		t.Helper()
+		for name, want := range map[string]string{"Content-Digest": of, "Content-MD5": of,
+			"Signature": of, "Signature-Input": of} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %s: %q, want %q", when, name, got, want)
+			}
+		}
+		for _, name := range []string{"Repr-Digest", "Digest"} {
+			if !strings.HasPrefix(r.Header.Get(name), "of ") {
+				t.Errorf("%s: %s is lost", when, name)
+			}
+		}
+	}
+	get(h, "/whole")
+	says("the whole", "of ", get(h, "/whole"))
+	says("a part", "", get(h, "/whole", "Range", "bytes=5-9"))
+	says("two parts", "", get(h, "/whole", "Range", "bytes=0-1, 98-99"))
+	get(h, "/parts", "Range", "bytes=0-49")
+	says("a part of a part", "", get(h, "/parts", "Range", "bytes=5-9"))
+	get(h, "/parts", "Range", "bytes=50-99")
+	r := get(h, "/parts")
+	says("of two parts", "", r)
+	want(t, "body", body(r), page)
+	want(t, "runs", o.runs.Load(), int64(3))
+}

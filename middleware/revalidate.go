@@ -125,9 +125,14 @@ func (n *run) successor(
 // storableForOthers reports whether a response that may not be stored for this request may be for
 // one that has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
+	a := n.admitForOthers(status, h)
+	return a.Store
+}
+
+func (n *run) admitForOthers(status int, h http.Header) rules.Admission {
 	p, ttl, _ := n.x.wishesOf(h)
 	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), p, ttl, n.began,
-		n.rec.received).Store
+		n.rec.received)
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -163,7 +168,8 @@ func (n *run) updateFromHead(h http.Header) {
 	p, ttl, governed := n.x.wishesOf(header)
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), p, ttl, n.began, n.rec.received)
 	if !a.Store {
-		if !n.storableForOthers(old.Status, header) {
+		// A cookie for the client of the HEAD, a monitor's say, leaves the page as it is.
+		if b := n.admitForOthers(old.Status, header); !b.Store && !b.OfClient() {
 			n.dropByHead(old)
 		}
 		return

@@ -61,6 +61,9 @@ type Admission struct {
 // field. A response that varies by Authorization and Cookie is for the anonymous alone if it was
 // made for them, unless it says public.
 //
+// Clear-Site-Data, which has the client forget cookies and more, keeps a response out unless that
+// states a positive lifetime beside public or s-maxage.
+//
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(
 	req *Request, status int, h http.Header, p *policy.Policy, ttl time.Duration, requested,
@@ -81,6 +84,9 @@ func Admit(
 	}
 	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !asIs {
 		a.Strip = append(a.Strip, HopByHop(h)...)
+	}
+	if status == http.StatusPartialContent {
+		a.Strip = appendOfMessage(a.Strip, h)
 	}
 	a.AsIs = asIs && len(a.Strip) == 0
 	switch {
@@ -177,10 +183,23 @@ func refuse(
 		return ReasonSetCookie
 	case len(h["Set-Cookie2"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie2", h):
 		return ReasonSetCookie // obsolete (RFC 6265 section 9.4), and obeyed by Java's CookieManager
-	case !p.Shared && !(d.forAll() && a.Explicit && a.Fresh > 0) && a.givesIdentity(h):
+	case d.forAll() && a.Explicit && a.Fresh > 0:
+	case !p.Shared && a.givesIdentity(h):
 		return ReasonSetIdentity
+	case len(h["Clear-Site-Data"]) > 0 && !a.setsAside("Clear-Site-Data", h):
+		return ReasonClearSiteData
 	}
 	return ""
+}
+
+// OfClient reports whether a response may not be stored because of what it tells its own client to
+// keep or to forget. That says nothing of the page.
+func (a *Admission) OfClient() bool {
+	switch a.Reason {
+	case ReasonSetCookie, ReasonSetIdentity, ReasonClearSiteData:
+		return true
+	}
+	return false
 }
 
 // consents reports whether a response says in so many words that others may have it, though it was

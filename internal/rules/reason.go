@@ -28,6 +28,8 @@ const (
 	ReasonSetCookie     policy.Reason = "set-cookie" // it sets a cookie
 	// a field other than Set-Cookie gives its client a session, a token or another identity
 	ReasonSetIdentity policy.Reason = "set-identity"
+	// it has its client forget what the site has stored there (Clear-Site-Data)
+	ReasonClearSiteData policy.Reason = "clear-site-data"
 	// neither the response nor the operator says how long it lives
 	ReasonNoLifetime policy.Reason = "no-lifetime"
 	ReasonNoCache    policy.Reason = "no-cache" // no-cache, without anything to validate it with

@@ -28,6 +28,28 @@ func Tied(name string, values []string) bool {
 	return false
 }
 
+// OfMessage reports whether a field speaks of the content or the status of the one message that it
+// was sent in, so that a part of that content cannot have it: Content-Digest (RFC 9530 section 2),
+// Content-MD5, and signatures, which may cover either. Repr-Digest and Digest speak of the whole
+// representation. name is in canonical form.
+func OfMessage(name string) bool {
+	switch name {
+	case "Content-Digest", "Content-Md5", "Signature", "Signature-Input":
+		return true
+	}
+	return false
+}
+
+// appendOfMessage appends the names of the fields of h that OfMessage.
+func appendOfMessage(names []string, h http.Header) []string {
+	for name := range h {
+		if OfMessage(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 const (
 	securityPolicy  = "Content-Security-Policy"
 	securityReports = "Content-Security-Policy-Report-Only"
