@@ -38,7 +38,7 @@ type Cache struct {
 	policies policies           // those of the mounts
 	expires  expires
 	mounts   mounts
-	webdav   atomic.Bool // a method of WebDAV's was answered with success
+	webdav   collections // where a method of WebDAV's was answered with success
 	targets  targets     // keys of what is asked for most
 	fields   fields
 	room     room

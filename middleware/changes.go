@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
@@ -22,9 +23,8 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !rules.Changes(r.Method) {
-			if rules.TellsOfWebDAV(r.Method) && !c.webdav.Load() {
-				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c, r.Method},
-					quiet: true}
+			if rules.TellsOfWebDAV(r.Method) {
+				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c, r}, quiet: true}
 			}
 			next.ServeHTTP(w, r)
 			return
@@ -39,16 +39,42 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	})
 }
 
-// seesWebDAV notes that the server keeps collections: what is moved, written over and deleted has
-// members from then on.
+// seesWebDAV notes that the server keeps collections where the request asked: what is moved,
+// written over and deleted there has members from then on.
 type seesWebDAV struct {
-	c      *Cache
-	method string
+	c *Cache
+	r *http.Request
 }
 
 func (s seesWebDAV) onHeader(status int, h http.Header) {
-	if rules.ShowsWebDAV(s.method, status, h) && !s.c.webdav.Load() {
-		s.c.webdav.Store(true)
+	if rules.ShowsWebDAV(s.r.Method, status, h) {
+		s.c.webdav.note(rules.Collection(s.r))
+	}
+}
+
+// collections are the parts of the app that have shown that they are WebDAV's.
+type collections struct {
+	shown atomic.Pointer[rules.Collections]
+}
+
+func (c *collections) load() rules.Collections {
+	if shown := c.shown.Load(); shown != nil {
+		return *shown
+	}
+	return nil
+}
+
+func (c *collections) note(collection string) {
+	for {
+		old := c.shown.Load()
+		var with rules.Collections
+		if old != nil {
+			with = *old
+		}
+		with = with.With(collection)
+		if len(with) == 0 || old != nil && &with[0] == &(*old)[0] || c.shown.CompareAndSwap(old, &with) {
+			return
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,19 +69,84 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 			}}
 			mux := http.NewServeMux()
 			mux.Handle("GET /notes/a", c.With(policy.Policy{TTL: time.Minute})(member))
-			mux.HandleFunc("/probe", func(w http.ResponseWriter, r *http.Request) {
+			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(s.status)
 			})
 			mux.HandleFunc("DELETE /notes", func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(http.StatusNoContent)
 			})
 			app := c.Changes(mux)
-			do(app, s.method, "/probe")
+			do(app, s.method, "/")
 			get(app, "/notes/a")
 			do(app, "DELETE", "/notes")
 			get(app, "/notes/a")
 			want(t, "runs", member.runs.Load(), s.members)
 		})
+	}
+}
+
+// An app has WebDAV below one path. A DELETE or MOVE elsewhere changes its own URLs alone, whoever
+// answers it, and the caches in front get no prefix. The bytes of one host say nothing of another.
+func TestWebDAVIsWhereItHasShown(t *testing.T) {
+	pages := []string{"/", "/a", "/a/b", "/dav/x", "/dav/x/y", "/dav/z", "/davos"}
+	for _, s := range []struct {
+		method, target, to string
+		gone               []string
+		prefixes           string
+	}{
+		{"DELETE", "/", "", []string{"/", "/dav/x", "/dav/x/y", "/dav/z"},
+			"[http://example.com/dav/]"},
+		{"DELETE", "/a", "", []string{"/a"}, "[]"},
+		{"DELETE", "/dav/x", "", []string{"/dav/x", "/dav/x/y"}, "[http://example.com/dav/x/]"},
+		{"MOVE", "/a", "/dav/x", []string{"/a", "/dav/x", "/dav/x/y"},
+			"[http://example.com/dav/x/]"},
+		{"COPY", "/dav/x", "/a", []string{"/a", "/dav/x"}, "[]"},
+		{"DELETE", "http://other.example/dav/x", "", nil, "[]"},
+	} {
+		for name, mount := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
+			"a mount": func(c *middleware.Cache, h http.Handler) http.Handler {
+				return c.With(minute)(h)
+			},
+			"Changes": func(c *middleware.Cache, h http.Handler) http.Handler {
+				inside := c.With(minute)(h)
+				return c.Changes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == "GET" {
+						inside.ServeHTTP(w, r)
+						return
+					}
+					h.ServeHTTP(w, r)
+				}))
+			},
+		} {
+			var prefixes []string
+			c := newCache(t, middleware.Options{OnInvalidate: func(_ context.Context,
+				what middleware.Invalidation) func(context.Context) error {
+				prefixes = append(prefixes, what.Prefixes...)
+				return nil
+			}})
+			app := mount(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "OPTIONS" && strings.HasPrefix(r.URL.Path, "/dav") {
+					w.Header().Set("DAV", "1")
+				}
+				io.WriteString(w, "page")
+			}))
+			for _, page := range pages {
+				get(app, page)
+			}
+			do(app, "OPTIONS", "/")
+			do(app, "OPTIONS", "/dav")
+			do(app, s.method, s.target, "Destination", s.to)
+			story := fmt.Sprint(name, ": ", s.method, " ", s.target, " ", s.to)
+			slices.Sort(prefixes)
+			want(t, story+": prefixes", fmt.Sprint(slices.Compact(prefixes)), s.prefixes)
+			var gone []string
+			for _, page := range pages {
+				if !strings.Contains(get(app, page).Header.Get("Cache-Status"), "hit") {
+					gone = append(gone, page)
+				}
+			}
+			want(t, story+": gone", fmt.Sprint(gone), fmt.Sprint(s.gone))
+		}
 	}
 }
 

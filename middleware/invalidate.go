@@ -99,7 +99,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if status < 200 || failed && !w.unclear(status) || w.left {
 		return
 	}
-	seesWebDAV{x.c, x.r.Method}.onHeader(status, h)
+	seesWebDAV{x.c, x.r}.onHeader(status, h)
 	if x.req.URI == "" {
 		return
 	}
@@ -158,7 +158,7 @@ func (x *exchange) changes(
 		}
 	}
 	if status < 300 {
-		uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...)
+		uris, below := x.req.Tree(x.r, x.c.webdav.load(), under.folds...)
 		marks = under.marks(marks, uris)
 		for _, prefix := range below {
 			marks = appendMark(marks, store.Mark{Kind: store.MarkPrefix, Name: prefix})

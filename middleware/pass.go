@@ -25,7 +25,7 @@ func (x *exchange) pass(why policy.Reason) {
 		w.watch = w
 	}
 	if x.req.Class == rules.ClassSafe && rules.TellsOfWebDAV(x.r.Method) {
-		w.watch = seesWebDAV{x.c, x.r.Method}
+		w.watch = seesWebDAV{x.c, x.r}
 	}
 	defer w.observe()
 	inside := w.tellInside()

@@ -32,22 +32,25 @@ func ShowsWebDAV(method string, status int, h http.Header) bool {
 
 // Tree returns what a request that a server answers with 2xx changes besides its target where URLs
 // are a tree, as in WebDAV (RFC 4918): the URI texts that the source or the destination of a COPY or
-// MOVE has under the policies, and, where webdav says that the server keeps collections, the
-// beginnings of the URI texts of all members of what was deleted, moved or written over.
+// MOVE has under the policies, and the beginnings of the URI texts of the members of what was
+// deleted, moved or written over, as far as shown has them.
 func (q *Request) Tree(
-	r *http.Request, webdav bool, under ...*policy.Policy,
+	r *http.Request, shown Collections, under ...*policy.Policy,
 ) (uris, below []string) {
+	var all []string
 	switch r.Method {
 	case "MOVE", "COPY", "DELETE":
-		uris, below = q.tree(r, under)
+		uris, all = q.tree(r, under)
 	}
-	switch {
-	case webdav:
-		return uris, below
-	case r.Method == "DELETE":
+	for _, beginning := range all {
+		for _, members := range shown.within(beginning) {
+			below = appendNew(below, members)
+		}
+	}
+	if r.Method == "DELETE" && below == nil {
 		return nil, nil
 	}
-	return uris, nil
+	return uris, below
 }
 
 func (q *Request) tree(r *http.Request, under []*policy.Policy) (uris, below []string) {

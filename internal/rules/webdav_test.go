@@ -134,7 +134,11 @@ func TestTree(t *testing.T) {
 		}
 		r := wire(t, lines...)
 		q, _, _ := ReadRequest(r, &policy.Policy{})
-		uris, below := q.Tree(r, c.webdav, nil, drop)
+		var shown Collections
+		if c.webdav {
+			shown = shown.With(a + "/")
+		}
+		uris, below := q.Tree(r, shown, nil, drop)
 		if !slices.Equal(uris, c.uris) || !slices.Equal(below, c.below) {
 			t.Errorf("%s:\n got %.200q, below %.200q\nwant %.200q, below %.200q", c.story, uris,
 				below, c.uris, c.below)
@@ -148,7 +152,7 @@ func TestTreeWithoutAHost(t *testing.T) {
 		"http://a.example/y": 0} {
 		r := wire(t, "COPY /x HTTP/1.0", "Destination: "+destination)
 		q, _, _ := ReadRequest(r, &policy.Policy{})
-		if uris, _ := q.Tree(r, true); len(uris) != want {
+		if uris, _ := q.Tree(r, Collections{"http:///"}); len(uris) != want {
 			t.Errorf("%s: %q, want %d", destination, uris, want)
 		}
 	}
