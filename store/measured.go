@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // TierStats is what one tier of a store holds now, and what it has done since it was made. A number
 // that a tier does not know is -1.
 type TierStats struct {
@@ -20,6 +22,9 @@ type TierStats struct {
 	// operations that the breaker, or the bound on waiting ones, kept from it
 	Rejected int64
 	Breaker  string // "closed", "open", "half-open"; empty: the tier has none
+	// JournalLost is since when the journal on the tier's server fails, which may do so while values
+	// are read and written; zero: it answered last, or the tier does not know.
+	JournalLost time.Time
 	// EncryptionFaults are of a tier that is encrypted; -1 each of any other.
 	EncryptionFaults EncryptionFaults
 }

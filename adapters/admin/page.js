@@ -133,7 +133,7 @@ function troubles(stats, now) {
   }
   if (j.shared && !j.in_touch) {
     all.push(['bad', 'The journal of invalidations is out of touch.', (j.lag < 0 ? 'It has never answered. ' :
-      'It last answered ' + time(j.lag) + ' ago. ') + 'Nothing stored is used until it does: it may have a purge.']);
+      'It last answered ' + time(j.lag) + ' ago. ') + 'Handlers answer, and nothing stored is used until it does: it may have a purge.']);
   }
   if (j.shared && j.in_touch && j.max_lag > 0 && j.lag > 0.75 * j.max_lag) {
     all.push(['warn', 'The journal of invalidations is late.', 'It last answered ' + time(j.lag) + ' ago. After ' +
@@ -274,11 +274,18 @@ const breakers = {
   closed: ['good', '✔ answers'], open: ['bad', '✖ does not answer'], 'half-open': ['warn', '! is tried again'],
 };
 
+// answersOf says whether a tier answers. Its values may while the journal on the same server does not.
+function answersOf(t, journal) {
+  if (t.breaker !== 'closed' || !t.journal_lost) return breakers[t.breaker] || ['warn', t.breaker];
+  return ['bad', '✖ answers, journal lost since ' + clock(t.journal_lost) +
+    (journal.in_touch ? '' : ': handlers answer')];
+}
+
 function drawTiers(stats) {
   $('tiers').replaceChildren(...(stats.tiers.length ? stats.tiers.map((t) => {
     const head = make('p', {}, make('strong', {}, t.name));
     if (t.breaker) {
-      const [kind, text] = breakers[t.breaker] || ['warn', t.breaker];
+      const [kind, text] = answersOf(t, stats.journal);
       head.append(' ', make('span', { class: kind }, text));
     }
     const parts = [head], facts = [];

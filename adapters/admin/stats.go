@@ -84,6 +84,8 @@ type tierAnswer struct {
 	Failed   int64  `json:"failed"`
 	Rejected int64  `json:"rejected"`
 	Breaker  string `json:"breaker"`
+	// JournalLost is since when the journal on its server fails; absent: it answers.
+	JournalLost time.Time `json:"journal_lost,omitzero"`
 
 	Reclaimed      int64 `json:"reclaimed"`
 	ReclaimedBytes int64 `json:"reclaimed_bytes"`
@@ -140,7 +142,7 @@ func tierOf(t *store.TierStats) tierAnswer {
 	return tierAnswer{
 		t.Name, t.Entries, t.Bytes, t.MaxBytes, t.Evicted, t.Expired, t.Hits, t.Misses, t.Calls,
 		t.Failed,
-		t.Rejected, t.Breaker, t.Reclaimed, t.ReclaimedBytes, t.DeadBytes,
+		t.Rejected, t.Breaker, t.JournalLost.UTC(), t.Reclaimed, t.ReclaimedBytes, t.DeadBytes,
 		maps.Collect(t.EncryptionFaults.Causes),
 	}
 }

@@ -286,6 +286,10 @@ func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
+		if err := askJournal(ctx, b, prefix); err != nil {
+			return fmt.Errorf("values are written and read, and its journal of invalidations does not "+
+				"answer: handlers answer all requests: %w", err)
+		}
 		if f.json {
 			printJSON(stdout, healthy{h.Backend, h.Latency.Seconds(), h.Details})
 			return nil
@@ -297,4 +301,18 @@ func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 		}
 		return nil
 	})
+}
+
+// askJournal reads the journal that the server keeps under a prefix, if it keeps one.
+func askJournal(ctx context.Context, b store.Backend, prefix string) error {
+	j, ok := store.As[store.Journaler](b)
+	if !ok {
+		return nil
+	}
+	journal := j.Journal(prefix)
+	if journal == nil {
+		return nil
+	}
+	_, _, err := journal.Since(ctx, 0)
+	return err
 }

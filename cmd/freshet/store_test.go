@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
@@ -69,6 +71,16 @@ func TestHealth(t *testing.T) {
 		says(t, exitOK, name+" is well: a value was written, read and deleted in ", nil, "health",
 			"--store", rawURL)
 	}
+	client := goredis.NewClient(&goredis.Options{Addr: redis.Addr})
+	defer client.Close()
+	const journal = "{~journal~freshet:}"
+	if err := client.Set(t.Context(), journal, "no journal", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	says(t, exitFailed, "values are written and read, and its journal of invalidations does not "+
+		"answer", nil, "health", "--store", redis.URL)
+	client.Del(t.Context(), journal)
+	says(t, exitOK, "redis is well", nil, "health", "--store", redis.URL)
 	redis.Kill()
 	for range 20 {
 		says(t, exitFailed, "redisstore: ", nil, "health", "--store", redis.URL)

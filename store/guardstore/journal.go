@@ -66,6 +66,9 @@ func (j *withMembers) Leave(ctx context.Context, id string) error {
 // refused, from its caller.
 func (j *journal) heard(ctx context.Context, op string, err error) error {
 	kind := store.KindOf(err)
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		j.guard.news.outage.note(err)
+	}
 	switch {
 	case err == nil:
 		j.guard.news.journalAnswers()

@@ -180,3 +180,38 @@ func TestAJournalThatRefuses(t *testing.T) {
 		t.Errorf("the journal of a store without one: %v", j)
 	}
 }
+
+// The stats say since when the journal fails, though values are read and the breaker is closed: also
+// where the server refuses its calls. They say nothing of a call that was given up.
+func TestTheStatsTellOfALostJournal(t *testing.T) {
+	for _, kind := range []store.ErrorKind{store.KindTransient, store.KindPermanent} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &away{Store: nil}
+			s := New(withJournal{server}, Options{Log: slog.New(slog.DiscardHandler)})
+			given, cancel := context.WithCancel(t.Context())
+			cancel()
+			lost := func(when string, want time.Time) {
+				t.Helper()
+				stats := s.TierStats()[0]
+				if !stats.JournalLost.Equal(want) || stats.Breaker != "closed" {
+					t.Errorf("%s, %s: lost since %v, want %v; the breaker is %s", kind, when,
+						stats.JournalLost, want, stats.Breaker)
+				}
+			}
+			lost("at first", time.Time{})
+			server.away = context.Canceled
+			s.Journal().Since(given, 0)
+			lost("given up", time.Time{})
+			server.away = &store.Error{Backend: "x", Op: "y", Kind: kind, Err: errors.New("no")}
+			began := time.Now()
+			for range 3 {
+				s.Journal().Since(t.Context(), 0)
+				time.Sleep(time.Minute)
+			}
+			lost("lost", began)
+			server.away = nil
+			s.Journal().Since(t.Context(), 0)
+			lost("back", time.Time{})
+		})
+	}
+}

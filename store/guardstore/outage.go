@@ -13,6 +13,8 @@ type outage struct {
 	parts atomic.Uint32 // of what does not answer
 	mu    sync.Mutex    // of changes
 	began time.Time
+
+	lost atomic.Pointer[time.Time] // since when the journal fails; nil: it answers
 }
 
 const (
@@ -41,6 +43,25 @@ func (n *news) answers(part uint32, at time.Time) {
 	if before == part {
 		n.log(slog.LevelInfo, "is available again", nil, "after", at.Sub(o.began))
 	}
+}
+
+// note notes for the stats how a call of the journal ended, also where the server refused it.
+func (o *outage) note(err error) {
+	switch lost := o.lost.Load(); {
+	case err == nil && lost != nil:
+		o.lost.Store(nil)
+	case err != nil && lost == nil:
+		now := time.Now()
+		o.lost.CompareAndSwap(nil, &now)
+	}
+}
+
+// journalLost returns since when the journal fails; zero: it answers.
+func (o *outage) journalLost() time.Time {
+	if lost := o.lost.Load(); lost != nil {
+		return *lost
+	}
+	return time.Time{}
 }
 
 func (n *news) journalFails(f *failure) {

@@ -61,7 +61,7 @@ func (s *Store) TierStats() []store.TierStats {
 		t.Failed += int64(s.counts.failures[kind].Load())
 	}
 	t.Rejected = int64(s.counts.rejected.Load() + s.counts.crowded.Load())
-	t.Breaker = s.State().String()
+	t.Breaker, t.JournalLost = s.State().String(), s.news.outage.journalLost()
 	return []store.TierStats{t}
 }
 

@@ -90,7 +90,11 @@ func backendDown(t *testing.T) (*site, func(*operator)) {
 	s.visit("/a", "/a", "/b")
 	return s, func(o *operator) {
 		o.reads("#state", "All is well")
-		o.reads("#tiers", "answers")
+		o.reads("#tiers", "✔ answers")
+		proxy.Refuse()
+		proxy.Drop()
+		o.reads("#tiers", "✖ answers, journal lost since ")
+		o.reads("#tiers", ": handlers answer")
 		for slices.ContainsFunc(s.cache.Stats().Tiers, answers) { // a Cache out of touch with its journal asks no store
 			proxy.Pass()
 			o.reads("#health", "in touch")

@@ -91,6 +91,8 @@ type Tier struct {
 	Failed   int64  `json:"failed"`
 	Rejected int64  `json:"rejected"`
 	Breaker  string `json:"breaker"`
+	// since when the journal on its server fails; zero: it answers, or the app does not say
+	JournalLost time.Time `json:"journal_lost"`
 
 	Reclaimed      int64 `json:"reclaimed"`
 	ReclaimedBytes int64 `json:"reclaimed_bytes"`

@@ -195,6 +195,24 @@ redis        –        –         –       –        –     5k       7  ope
 		"\nredis: what is stored did not open: 3 altered, 1 unknown-key\n") {
 		t.Errorf("with faults of encryption:\n%s", got)
 	}
+	s.Answer.Tiers[1].EncryptionFaults = nil
+	lost := &s.Answer.Tiers[1]
+	lost.JournalLost = time.Date(2026, 11, 28, 12, 3, 0, 0, time.Local)
+	for _, c := range []struct {
+		breaker string
+		inTouch bool
+		want    string
+	}{
+		{"closed", false, "redis: answers, journal lost since 12:03:00: handlers answer"},
+		{"closed", true, "redis: answers, journal lost since 12:03:00"},
+		{"open", false, "redis: journal lost since 12:03:00: handlers answer"},
+	} {
+		lost.Breaker, s.Answer.Journal.InTouch = c.breaker, c.inTouch
+		if got := s.Text(); !strings.HasSuffix(got, "\n! "+c.want+"\n") {
+			t.Errorf("with a lost journal, %s:\n%s", c.breaker, got)
+		}
+	}
+	lost.JournalLost, lost.Breaker, s.Answer.Journal.InTouch = time.Time{}, "open", true
 	s.Before, s.First = nil, stats()
 	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 100.0 %, 100 requests, 0 saved, in the "+
 		"last 2.0 s\n\nresult  requests    share\nhit          100  100.0 %  ███") ||

@@ -339,8 +339,29 @@ func (s *Stats) tiers(width int) []string {
 		rows = append(rows, []string{Clean(t.Name), known(t.Entries), size(t.Bytes), most, found,
 			known(t.Evicted), known(t.Calls), known(t.Failed), orDash(Clean(t.Breaker))})
 	}
-	return append(s.table(columns, rows, width, "The store reports nothing of itself."),
-		s.encryptionFaults(width)...)
+	lines := s.table(columns, rows, width, "The store reports nothing of itself.")
+	return append(append(lines, s.lostJournals(width)...), s.encryptionFaults(width)...)
+}
+
+// lostJournals says which tiers answer while the journal on the same server does not.
+func (s *Stats) lostJournals(width int) (lines []string) {
+	for _, t := range s.Answer.Tiers {
+		if t.JournalLost.IsZero() {
+			continue
+		}
+		text := fmt.Sprintf("! %s: journal lost since %s", Clean(t.Name),
+			t.JournalLost.Local().Format(time.TimeOnly))
+		if t.Breaker == "closed" {
+			text = strings.Replace(text, ": ", ": answers, ", 1)
+		}
+		if j := &s.Answer.Journal; !j.InTouch {
+			text += ": handlers answer"
+		}
+		for _, line := range wrap(text, width) {
+			lines = append(lines, s.bold(line))
+		}
+	}
+	return lines
 }
 
 // encryptionFaults says what did not open, if there was anything.
