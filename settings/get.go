@@ -105,18 +105,33 @@ func Int(value string) (int, error) {
 	return n, nil
 }
 
-// Duration takes a length of time that is not negative: 90s, 1m30s, 250ms, or a whole number of
-// seconds.
+// Duration takes a length of time that is not negative: 90s, 1m30s, 250ms, a whole number of
+// seconds, or one of days or weeks: 7d, 2w.
 func Duration(value string) (time.Duration, error) {
 	text := strings.TrimSpace(value)
+	if d, is := days(text); is {
+		return d, nil
+	}
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n <= math.MaxInt64/uint64(time.Second) {
 		return time.Duration(n) * time.Second, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, errors.New("allowed is a length of time such as 30s, 5m or 250ms, not negative")
+		return 0, errors.New("allowed is a length of time such as 30s, 5m, 1d or 250ms, not negative")
 	}
 	return d, nil
+}
+
+// days reads a whole number of days or weeks, if text is one that a time.Duration can hold.
+func days(text string) (d time.Duration, is bool) {
+	for unit, of := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		digits, has := strings.CutSuffix(text, unit)
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if has && err == nil && n <= math.MaxInt64/uint64(of) {
+			return time.Duration(n) * of, true
+		}
+	}
+	return 0, false
 }
 
 // Bytes takes a number of bytes that is not negative: 65536, 64KiB, 16MiB, 2GiB, 1TiB. K, M, G and

@@ -155,3 +155,19 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 		}
 	}
 }
+
+// Settings, flags and rules read a length of time alike.
+func TestDurationsHaveDaysAndWeeks(t *testing.T) {
+	for text, want := range map[string]time.Duration{"1d": 24 * time.Hour, " 2w ": 336 * time.Hour,
+		"0d": 0, "106751d": 106751 * 24 * time.Hour, "36h": 36 * time.Hour} {
+		if got, err := Duration(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"d", "w", "-1d", "+1d", "1.5d", "1d12h", "1 d", "1D", "106752d",
+		"15251w", "99999999999999999999d"} {
+		if got, err := Duration(text); err == nil {
+			t.Errorf("%q: %v, want an error", text, got)
+		}
+	}
+}

@@ -53,7 +53,8 @@ freshet proxy, whose rules by path, in [rules] of the file and by --rule, count 
 
 a running app, whose own policies count in place of these flags:
   --door URL             where the app mounts its admin door, such as
-                         http://127.0.0.1:8080/__freshet__
+                         http://127.0.0.1:8080/__freshet__ (default FRESHET_DOOR of the
+                         environment, for a URL without flags of a policy)
   --fetch                have the app run the handler once; its response is judged, and not stored
   --token-file FILE      a file with the door's token (default FRESHET_TOKEN of the environment)
 
@@ -137,6 +138,9 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := f.doorOfEnviron(set, words, environ); err != nil {
+		return nil, err
+	}
 	if err := f.readTarget(words); err != nil {
 		return nil, err
 	}
@@ -159,6 +163,22 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 		return nil, err
 	}
 	return f, f.readRules(loaded)
+}
+
+// doorOfEnviron takes the door of the environment for a URL, unless a flag says that the policy is
+// another than the running app's.
+func (f *explainFlags) doorOfEnviron(set *flag.FlagSet, words, environ []string) (err error) {
+	at := variable(environ, "FRESHET_DOOR")
+	own := slices.ContainsFunc(slices.Concat(ofRoute, ofPolicy), func(name string) bool {
+		return given(set, name)
+	})
+	if f.at != nil || at == "" || len(words) == 0 || own {
+		return nil
+	}
+	if f.at, err = readDoor(at); err != nil {
+		return fmt.Errorf("environment variable FRESHET_DOOR %q: %w", at, err)
+	}
+	return nil
 }
 
 // checkDoor returns which flags say what a door does not ask for: it judges by the app's own

@@ -253,6 +253,14 @@ func TestExplainAsksADoor(t *testing.T) {
 		!strings.Contains(out, "The handler would be asked.") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
+	_, out, errs = explaining(t, "", append(environ, "FRESHET_DOOR="+at), target)
+	if !strings.Contains(out, "GET "+target) || !strings.Contains(out, "The handler would be asked.") {
+		t.Errorf("with FRESHET_DOOR: %s\n%s", errs, out)
+	}
+	status, _, errs := explaining(t, "", []string{"FRESHET_DOOR=ftp://x"}, target)
+	if status != exitUsage || !strings.Contains(errs, `FRESHET_DOOR "ftp://x"`) {
+		t.Errorf("a FRESHET_DOOR that is none: status %d, %s", status, errs)
+	}
 	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file",
 		writeRecorded(t, "token", "one-word-of-24-characters\n"), target, "--header", "Cookie: a=SECRET")
 	if runs != 1 || !strings.Contains(out, "detail=cookie") || strings.Contains(out, "SECRET") {

@@ -142,6 +142,9 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	}
 	f.choice, err = chooseStore(open.Choice{URL: f.choice.URL, Origin: byFlag}, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
+		f.choice, err = storeOfProxy(f.choice, loaded, environ)
+	}
+	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
 		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: "+
 			"name a store with --store URL%s", f.choice, map[string]string{
 			"freshet flush":  ", or flush a running proxy with freshet flush --proxy URL",
@@ -149,6 +152,21 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 		}[set.Name()])
 	}
 	return f, err
+}
+
+// storeOfProxy returns the store that settings name for a proxy, where they name no other.
+func storeOfProxy(
+	other open.Choice, loaded *settings.Settings, environ []string,
+) (open.Choice, error) {
+	at := loaded.Origin("proxy.store")
+	if at == "" {
+		return other, nil
+	}
+	url, err := settings.Get(loaded, "proxy.store", "", settings.Text)
+	if err != nil {
+		return other, err
+	}
+	return chooseStore(open.Choice{URL: url, Origin: "proxy.store, " + at}, loaded, environ)
 }
 
 // byFlag is the origin of a store that the command line names.

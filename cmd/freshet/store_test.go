@@ -71,6 +71,13 @@ func TestHealth(t *testing.T) {
 		says(t, exitOK, name+" is well: a value was written, read and deleted in ", nil, "health",
 			"--store", rawURL)
 	}
+	config := filepath.Join(t.TempDir(), "freshet.ini")
+	if err := os.WriteFile(config, []byte("proxy.store = "+redis.URL+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	says(t, exitOK, "redis is well", nil, "health", "--config", config)
+	says(t, exitOK, "memcached is well", nil, "health", "--config", config, "--store",
+		memcached.URL)
 	client := goredis.NewClient(&goredis.Options{Addr: redis.Addr})
 	defer client.Close()
 	const journal = "{~journal~freshet:}"

@@ -69,6 +69,8 @@ type Options struct {
 type Watcher struct {
 	o   Options
 	now atomic.Pointer[settings.Settings]
+	// those of the start, which count for what is not Live
+	first *settings.Settings
 
 	mu    sync.Mutex // one load at a time
 	hooks []func(*settings.Settings) error
@@ -98,6 +100,7 @@ func Open(o Options) (*Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.first = first
 	w.now.Store(first)
 	return w, nil
 }
@@ -207,12 +210,17 @@ func (w *Watcher) report(old, next *settings.Settings) {
 			w.o.Log.Warn("freshet: settings: " + warning)
 		}
 	}
+	waiting := w.first.Changed(next)
 	for _, key := range old.Changed(next) {
 		switch {
 		case slices.Contains(w.o.Overridden, key):
 			w.o.Log.Info("freshet: a setting has changed that the command line overrides: it does not "+
 				"count", "setting", key)
-		case !slices.Contains(w.o.Live, key):
+		case slices.Contains(w.o.Live, key):
+		case !slices.Contains(waiting, key):
+			w.o.Log.Info("freshet: a setting is what it was at the start again: it needs no restart",
+				"setting", key)
+		default:
 			w.o.Log.Warn("freshet: a setting has changed that is read at the start alone: "+
 				"restart to use it", "setting", key)
 		}

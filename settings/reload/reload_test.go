@@ -255,6 +255,24 @@ func TestTheLogSaysWhatHasChanged(t *testing.T) {
 	}
 }
 
+// What is set back to what it was at the start is in use: it asks for no restart.
+func TestWhatIsSetBackNeedsNoRestart(t *testing.T) {
+	w, file, n := watched(t, "listen = :80\ntoken = a\n", Options{})
+	for _, text := range []string{"listen = :81\ntoken = b\n", "listen = :80\ntoken = c\n"} {
+		write(t, file, text)
+		if err := w.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for says, times := range map[string]int{"restart to use it\" setting=listen": 1,
+		"needs no restart\" setting=listen": 1, "restart to use it\" setting=token": 2,
+		"needs no restart\" setting=token": 0} {
+		if got := strings.Count(n.String(), says); got != times {
+			t.Errorf("the log says %s %d times, want %d:\n%s", says, got, times, n)
+		}
+	}
+}
+
 func many(n int) string {
 	var b strings.Builder
 	for i := range n {

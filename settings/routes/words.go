@@ -200,20 +200,8 @@ func one[T any](args []string, read func(string) (T, error)) (value T, err error
 var errLength = errors.New("allowed is a length of time from 1s to 24855d such as 60s, 5m, 1h, " +
 	"7d or 2w")
 
-// length reads a length of time: as settings do, and with d for days and w for weeks. A bare number
-// is one of seconds.
+// length reads a length of time as settings do. A bare number is one of seconds.
 func length(text string) (time.Duration, error) {
-	for unit, of := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		digits, ok := strings.CutSuffix(text, unit)
-		if !ok || digits == "" || strings.Trim(digits, "0123456789") != "" {
-			continue
-		}
-		n, err := strconv.ParseInt(digits, 10, 64)
-		if err != nil || n > int64(policy.MaxExpiry/of) {
-			return 0, errLength
-		}
-		return checkLength(time.Duration(n) * of)
-	}
 	d, err := settings.Duration(text)
 	if err != nil {
 		return 0, errLength
