@@ -1,6 +1,7 @@
 package dynamostore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/crc32"
@@ -92,6 +93,9 @@ func (w *wire) close() {
 
 // Do implements the SDK's HTTPClient. It follows no redirects.
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	if err := ownBody(r); err != nil {
+		return nil, err
+	}
 	if replayable(r.Header.Get("X-Amz-Target")) {
 		// The transport then sends it again when a connection turns out to have been closed. The
 		// empty field is not sent.
@@ -104,6 +108,24 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	w.clock.hear(res.Header.Get("Date"), time.Now())
 	res.Body = newBody(res)
 	return res, nil
+}
+
+// ownBody gives a request a copy of its body. The transport sends a copy again when the server has
+// closed the connection before it got any of it. The SDK closes the body as soon as the answer
+// begins, and a body of the SDK's that is closed while the transport looks for its end fails: the
+// connection is then closed in the middle of the answer.
+func ownBody(r *http.Request) error {
+	if r.Body == nil || r.ContentLength <= 0 {
+		return nil
+	}
+	b := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, b)
+	if e := r.Body.Close(); err == nil {
+		err = e
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	r.Body, _ = r.GetBody()
+	return err
 }
 
 // replayable reports whether a request changes nothing.
