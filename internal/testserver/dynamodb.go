@@ -3,6 +3,8 @@ package testserver
 import (
 	"cmp"
 	"context"
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,8 +14,8 @@ import (
 	"testing"
 )
 
-// The npm packages with the servers, which `make tools` and `make test-more` install. The second
-// has Amazon's own DynamoDB Local, whose licence forbids to pass it on.
+// The npm packages with the servers, which `make test` and `make test-more` install. The second has
+// Amazon's own DynamoDB Local, whose licence forbids to pass it on.
 const (
 	dynalitePackage      = "dynalite-4.0.0"
 	dynamoDBLocalPackage = "amplify-dynamodb-simulator-2.9.30"
@@ -44,8 +46,8 @@ func dynamoDB(tb testing.TB) func(onDisk bool) kind {
 		return func(onDisk bool) kind { return dynamoDBLocal(java, folder, onDisk) }
 	}
 	node := Require(tb, "node")
-	program := tool(tb, dynalitePackage, "node_modules", "dynalite", "cli.js")
-	return func(onDisk bool) kind { return dynalite(node, program, onDisk) }
+	folder := tool(tb, dynalitePackage, "node_modules", "dynalite")
+	return func(onDisk bool) kind { return dynalite(node, folder, onDisk) }
 }
 
 // tool returns a path in the folder for what the tests install besides programs of the system. If
@@ -62,20 +64,26 @@ func tool(tb testing.TB, name string, path ...string) string {
 
 const dynamoDBURL = "dynamodb://local/freshet?endpoint=http://%s"
 
-func dynalite(node, program string, onDisk bool) kind {
+//go:embed dynalite.js
+var dynaliteStarter []byte
+
+func dynalite(node, folder string, onDisk bool) kind {
+	starter := func(s *Server) string { return filepath.Join(s.Dir, "dynalite.js") }
 	return kind{
 		program: node, url: dynamoDBURL, port: freePort,
+		prepare: func(s *Server) error { return os.WriteFile(starter(s), dynaliteStarter, 0o600) },
 		args: func(s *Server) []string {
-			words := []string{program, "--host", "127.0.0.1", "--port", strconv.Itoa(s.port),
-				"--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0"}
+			options := map[string]any{"host": "127.0.0.1", "port": s.port,
+				"createTableMs": 0, "deleteTableMs": 0, "updateTableMs": 0}
 			if onDisk {
-				words = append(words, "--path", filepath.Join(s.Dir, "tables"))
+				options["path"] = filepath.Join(s.Dir, "tables")
 			}
-			return words
+			text, _ := json.Marshal(options)
+			return []string{starter(s), folder, string(text)}
 		},
 		// Before it has said that it listens, who answers is another.
 		ready: func(ctx context.Context, s *Server) error {
-			if !strings.Contains(string(s.output()), "listening at") {
+			if !strings.Contains(string(s.output()), "listens at") {
 				return fmt.Errorf("it does not listen at %s yet", s.Addr)
 			}
 			return answersHTTP(ctx, s, http.StatusOK)
