@@ -62,7 +62,7 @@ func tool(tb testing.TB, name string, path ...string) string {
 	return whole
 }
 
-const dynamoDBURL = "dynamodb://local/freshet?endpoint=http://%s"
+const dynamoDBURL = "dynamodb://us-east-1/freshet?endpoint=http://%s"
 
 //go:embed dynalite.js
 var dynaliteStarter []byte

@@ -39,7 +39,7 @@ type getter struct {
 
 func getters(tb testing.TB) []getter {
 	ours := open(tb, shared(tb))
-	raw := dynamodb.New(dynamodb.Options{Region: "local", Credentials: aws.NewCredentialsCache(anybody),
+	raw := dynamodb.New(dynamodb.Options{Region: region, Credentials: aws.NewCredentialsCache(anybody),
 		BaseEndpoint: aws.String(ours.config.Endpoint)})
 	mustSet(tb, ours, "key", string(bytes.Repeat([]byte{'v'}, 4<<10)), time.Hour)
 	in := &dynamodb.GetItemInput{TableName: &ours.config.Table, Key: keyOf("key", sortValue),

@@ -50,9 +50,9 @@ func newApp(t *testing.T, server *testserver.Server, options string) *app {
 	a := &app{t: t, server: server, front: before(t, server.Addr)}
 	a.proxy = testserver.Proxy(t, server.Addr)
 	table := fmt.Sprint("faults-", tables.Add(1))
-	open(t, Config{Region: "local", Table: table, Endpoint: "http://" + server.Addr,
+	open(t, Config{Region: region, Table: table, Endpoint: "http://" + server.Addr,
 		Credentials: anybody, Timeout: time.Minute})
-	s, err := storeopen.URL(t.Context(), fmt.Sprintf("dynamodb://local/%s?endpoint=http://%s&near=0&"+
+	s, err := storeopen.URL(t.Context(), fmt.Sprintf("dynamodb://us-east-1/%s?endpoint=http://%s&near=0&"+
 		"guard_retry=100ms&guard_timeout=%v%s", table, a.proxy.Addr, guardTimeout, options),
 		storeopen.Options{Log: slog.New(slog.NewTextHandler(&a.log, nil))})
 	if err != nil {
@@ -237,9 +237,9 @@ func TestTwoProcessesShare(t *testing.T) {
 	credentialed(t)
 	server := testserver.SharedDynamoDB(t)
 	table := fmt.Sprint("two-", tables.Add(1))
-	url := fmt.Sprintf("dynamodb://local/%s?endpoint=http://%s&near=1MiB&timeout=1m&dial_timeout=1m&"+
+	url := fmt.Sprintf("dynamodb://us-east-1/%s?endpoint=http://%s&near=1MiB&timeout=1m&dial_timeout=1m&"+
 		"guard_timeout=1m&guard_set_timeout=1m&guard_failures=0", table, server.Addr)
-	open(t, Config{Region: "local", Table: table, Endpoint: "http://" + server.Addr,
+	open(t, Config{Region: region, Table: table, Endpoint: "http://" + server.Addr,
 		Credentials: anybody, Timeout: time.Minute})
 	var runs atomic.Int64
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

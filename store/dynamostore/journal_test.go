@@ -283,7 +283,7 @@ func TestAppendWhileTheJournalBeginsAnew(t *testing.T) {
 	b, f := fronted(t, shared(t))
 	j := journalOf(b)
 	begin := mustAppend(t, j, tag("a"))
-	other := journalOf(unasked(t, Config{Region: "local", Table: b.config.Table,
+	other := journalOf(unasked(t, Config{Region: region, Table: b.config.Table,
 		Endpoint: f.server, Credentials: anybody}))
 	var anew uint64
 	f.once("UpdateItem", func(_ string, _ []byte, pass func() answer) (answer, bool) {

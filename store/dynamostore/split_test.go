@@ -163,7 +163,7 @@ func TestBrokenFirstPart(t *testing.T) {
 func TestReplacedWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	b, f := fronted(t, shared(t))
-	other := open(t, Config{Region: "local", Table: b.config.Table, Endpoint: f.server,
+	other := open(t, Config{Region: region, Table: b.config.Table, Endpoint: f.server,
 		Credentials: anybody, Timeout: time.Minute})
 	for story, next := range map[string]string{
 		"by one in parts": great(room+5000, "new"), "by a short one": "short", "by nothing": "",

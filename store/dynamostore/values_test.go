@@ -176,7 +176,7 @@ func TestNewFrom(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
 	open(t, c)
-	client := dynamodb.New(dynamodb.Options{Region: "local", Credentials: anybody,
+	client := dynamodb.New(dynamodb.Options{Region: region, Credentials: anybody,
 		BaseEndpoint: aws.String(c.Endpoint)})
 	b, err := NewFrom(client, Config{Table: c.Table})
 	if err != nil {
@@ -187,7 +187,7 @@ func TestNewFrom(t *testing.T) {
 		t.Error(got)
 	}
 	name := b.Journal("p:").(store.NamedJournal).JournalName()
-	if !strings.Contains(name, "dynamodb://local/"+c.Table) {
+	if !strings.Contains(name, "dynamodb://"+region+"/"+c.Table) {
 		t.Errorf("the journal is called %q", name)
 	}
 	b.Close()
