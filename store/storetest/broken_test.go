@@ -31,7 +31,7 @@ func (f *finder[T]) run(t *testing.T) {
 	finds := map[string]int{}
 	for _, r := range f.rules {
 		checks[r.name] = func(t *testing.T, subject T) error {
-			return r.check(t.Context(), subject, options([]Options{{Keys: 200, Oversize: tooMuch}}))
+			return r.check(t.Context(), subject, options([]Options{{Keys: 2000, Oversize: tooMuch}}))
 		}
 	}
 	for _, fault := range f.faults {

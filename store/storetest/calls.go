@@ -28,16 +28,16 @@ var callRules = []rule[store.Backend]{{
 	},
 }}
 
-func concurrentBackend(ctx context.Context, b store.Backend, _ Options) error {
-	const workers, rounds, keys = 8, 100, 5
+func concurrentBackend(ctx context.Context, b store.Backend, o Options) error {
+	const workers, keys = 8, 5
 	var all sync.WaitGroup
 	errs := make([]error, workers)
 	for w := range workers {
 		all.Go(func() {
-			for i := range rounds {
+			for i := range o.Rounds {
 				key := fmt.Sprint("key-", (w+i)%keys)
 				// A value says its key and its length in every part.
-				size := 1 + (w*rounds+i)%50
+				size := 1 + (w*o.Rounds+i)%50
 				if err := b.Set(ctx, key, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size),
 					size), time.Hour); err != nil {
 					errs[w] = err

@@ -207,16 +207,16 @@ var storeRules = []rule[store.Store]{{
 	},
 }}
 
-func concurrentStore(ctx context.Context, s store.Store, _ Options) error {
-	const workers, rounds, keys = 8, 100, 5
+func concurrentStore(ctx context.Context, s store.Store, o Options) error {
+	const workers, keys = 8, 5
 	var all sync.WaitGroup
 	errs := make([]error, workers)
 	for w := range workers {
 		all.Go(func() {
-			for i := range rounds {
+			for i := range o.Rounds {
 				key := fmt.Sprint("key ", (w+i)%keys)
 				e := fullEntry(key)
-				e.Number = uint64(1 + (w*rounds+i)%500)
+				e.Number = uint64(1 + (w*o.Rounds+i)%500)
 				e.Body = bytes.Repeat([]byte("x"), int(e.Number))
 				if errs[w] = s.Set(ctx, key, e, time.Hour); errs[w] != nil {
 					return

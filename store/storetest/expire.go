@@ -167,8 +167,9 @@ func expireThere(ctx context.Context, b able[store.Expirer], key string, ttl tim
 }
 
 // expireWhileSetting has one writer, and others that do nothing but extend the lifetime.
-func expireWhileSetting(ctx context.Context, b able[store.Expirer], _ Options) error {
-	const expirers, rounds = 3, 150 // of which the last does not end with a Delete
+func expireWhileSetting(ctx context.Context, b able[store.Expirer], o Options) error {
+	const expirers = 3
+	rounds := 3 * max(1, o.Rounds/2) // of which the last does not end with a Delete
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	errs := make([]error, expirers)

@@ -196,8 +196,8 @@ func fillFor(
 }
 
 // flushThousands flushes while others set, under another prefix, what must stay.
-func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error {
-	const many = 2000
+func flushThousands(ctx context.Context, b able[store.Flusher], o Options) error {
+	many := min(o.Keys, 2000)
 	for i := range many {
 		if err := b.Set(ctx, fmt.Sprint("many:", i), fmt.Append(nil, i), time.Hour); err != nil {
 			return err
@@ -207,7 +207,7 @@ func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error
 	errs := make([]error, 4)
 	for w := range errs {
 		all.Go(func() {
-			for i := range 50 {
+			for i := range o.Rounds / 2 {
 				if errs[w] = setAndFind(ctx, b, fmt.Sprintf("man.%d-%d", w, i), fmt.Append(nil, i)); errs[w] != nil {
 					return
 				}
@@ -219,7 +219,7 @@ func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error
 	if err := errors.Join(append(errs, err)...); err != nil {
 		return err
 	}
-	if removed != many {
+	if removed != int64(many) {
 		return fmt.Errorf("removed %d of %d", removed, many)
 	}
 	for i := range many {
@@ -228,7 +228,7 @@ func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error
 		}
 	}
 	for w := range errs {
-		for i := range 50 {
+		for i := range o.Rounds / 2 {
 			if err := find(ctx, b, fmt.Sprintf("man.%d-%d", w, i), fmt.Append(nil, i)); err != nil {
 				return err
 			}

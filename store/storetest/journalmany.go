@@ -11,8 +11,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
-	const workers, rounds = 8, 50
+func concurrentJournal(ctx context.Context, j store.Journal, o Options) error {
+	const workers = 8
+	rounds := max(1, o.Rounds/2)
 	begin, err := beginning(ctx, j)
 	if err != nil {
 		return err

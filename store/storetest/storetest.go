@@ -33,8 +33,12 @@ type Options struct {
 	// MaxTTL is the longest lifetime that the backend keeps, 30 days at least: a longer one counts
 	// as this long, and is no error. Default 0: it keeps any.
 	MaxTTL time.Duration
-	// Keys is the number of keys to keep at once. Default 10,000.
+	// Keys is the number of keys to keep at once, of which 2,000 at most are listed and flushed.
+	// Default 10,000.
 	Keys int
+	// Rounds is how often each of several goroutines calls while the others do. Fewer suit a server
+	// whose calls take milliseconds. Default 100.
+	Rounds int
 	// MaxValue is the length of the longest value to try, in bytes. Default 1,000,000: Memcached's
 	// limit is 1 MiB with the key and its own notes.
 	MaxValue int
@@ -58,6 +62,7 @@ func options(given []Options) Options {
 	o.Margin = cmp.Or(o.Margin, o.TTL)
 	o.MaxTTL = cmp.Or(max(o.MaxTTL, 0), math.MaxInt64)
 	o.Keys = cmp.Or(o.Keys, 10_000)
+	o.Rounds = cmp.Or(o.Rounds, 100)
 	o.MaxValue = cmp.Or(o.MaxValue, 1_000_000)
 	return o
 }

@@ -159,8 +159,9 @@ func hear(seen <-chan error) error {
 	}
 }
 
-func watchTogether(ctx context.Context, j store.Journal, _ Options) error {
-	const watchers, appenders, rounds = 3, 4, 25
+func watchTogether(ctx context.Context, j store.Journal, o Options) error {
+	const watchers, appenders = 3, 4
+	rounds := max(1, o.Rounds/4)
 	begin, err := beginning(ctx, j)
 	if err != nil {
 		return err
