@@ -3,6 +3,7 @@ package dynamostore
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,9 +64,18 @@ func TestBackend(t *testing.T) {
 		c.Sweep = true
 		return open(t, c)
 	}, storetest.Options{
-		AllAbilities: true, Keys: 300,
+		AllAbilities: true, Keys: amount(100, 3000), Rounds: amount(10, 100),
 		Unmigrated: func(t *testing.T) store.Backend { return unasked(t, shared(t)) },
 	})
+}
+
+// amount is how much of something a test makes: few, or, where the environment says
+// FRESHET_TEST_SOAK=1, many. A call takes milliseconds.
+func amount(few, many int) int {
+	if os.Getenv("FRESHET_TEST_SOAK") != "" {
+		return many
+	}
+	return few
 }
 
 func TestDead(t *testing.T) {
@@ -78,7 +88,7 @@ func TestDead(t *testing.T) {
 				p := testserver.Proxy(t, testserver.SharedDynamoDB(t).Addr)
 				c := at("http://" + p.Addr)
 				open(t, c)
-				c.Timeout = 5 * time.Second // a Watch takes no longer to find out
+				c.Timeout = time.Second // a Watch takes no longer to find out
 				b := unasked(t, c)
 				spoil(p)
 				return b

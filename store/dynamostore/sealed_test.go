@@ -33,11 +33,11 @@ func TestSealed(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return store.New(sealed(t, open(t, shared(t))), store.Options{Prefix: "storetest:"})
-	}, storetest.Options{Keys: 100})
+	}, storetest.Options{Keys: amount(20, 1000), Rounds: amount(5, 100)})
 	storetest.RunJournal(t, func(t *testing.T) store.Journal {
 		a, _ := store.As[store.Journaler](sealed(t, open(t, shared(t))))
 		return a.Journal("storetest:")
-	}, storetest.Options{Keys: 1000})
+	}, storetest.Options{Rounds: amount(5, 100)})
 }
 
 // secretText is in the page, its URL, its header, its tags and its invalidations.

@@ -129,6 +129,32 @@ func TestBrokenParts(t *testing.T) {
 	}
 }
 
+// A table that the server hands out in several pages is listed and flushed whole.
+func TestTableOfSeveralPages(t *testing.T) {
+	t.Parallel()
+	b, f := fronted(t, shared(t))
+	const many = 4 // of which no three fit a page of 1 MB
+	for i := range many {
+		mustSet(t, b, fmt.Sprint("a:", i), great(room, "v"), time.Hour)
+	}
+	f.set(nil)
+	listed := 0
+	for _, err := range b.List(t.Context(), "a:") {
+		if listed++; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked := f.operations(); listed != many || len(asked) < 2 {
+		t.Errorf("List yields %d of %d keys by %v; want all, by several", listed, many, asked)
+	}
+	if n, err := b.Flush(t.Context(), "a:"); n != many || err != nil {
+		t.Errorf("Flush: %d, %v; want %d", n, err, many)
+	}
+	if left := allItems(t, b); len(left) > 0 {
+		t.Errorf("Flush leaves %d items", len(left))
+	}
+}
+
 // The first part, or what it says of the others, is not as it was written.
 func TestBrokenFirstPart(t *testing.T) {
 	t.Parallel()
