@@ -74,7 +74,8 @@ func (b *Backend) setParts(
 ) error {
 	p := parts{key: key, once: random(), length: uint64(len(value)),
 		sum: crc32.Checksum(value, castagnoli)}
-	expires := number(seconds(endAfter(b.clock.now(), ttl)))
+	now := b.clock.now() // for all parts, however long it takes to write them
+	expires := number(seconds(endAfter(now, ttl)))
 	var puts []types.WriteRequest
 	for piece := range slices.Chunk(value[room:], room) {
 		i := p.at(len(puts) + 1)
@@ -86,7 +87,7 @@ func (b *Backend) setParts(
 			return err
 		}
 	}
-	return b.put(ctx, key, value[:room], ttl, item{
+	return b.put(ctx, key, value[:room], now, ttl, item{
 		attrOnce: binaries(p.once), attrLength: number(p.length), attrSum: number(p.sum),
 	})
 }

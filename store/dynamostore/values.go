@@ -114,18 +114,18 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	if len(value) > room {
 		return b.setParts(ctx, key, value, ttl)
 	}
-	return b.put(ctx, key, value, ttl, item{attrOnce: binaries(random())})
+	return b.put(ctx, key, value, b.clock.now(), ttl, item{attrOnce: binaries(random())})
 }
 
-// put stores the item of a value, with what else it has.
+// put stores the item of a value, which lives for ttl from now on, with what else it has.
 func (b *Backend) put(
-	ctx context.Context, key string, value []byte, ttl time.Duration, i item,
+	ctx context.Context, key string, value []byte, now int64, ttl time.Duration, i item,
 ) error {
 	if value == nil {
 		value = []byte{} // not NULL
 	}
 	i[attrKey], i[attrSort], i[attrValue] = text(key), text(sortValue), binaries(value)
-	ends(i, b.clock.now(), ttl)
+	ends(i, now, ttl)
 	_, err := call(ctx, b, "set", key, (*dynamodb.Client).PutItem,
 		&dynamodb.PutItemInput{TableName: &b.config.Table, Item: i})
 	return err
