@@ -24,6 +24,10 @@ var ErrTooLarge = errors.New("value too large")
 // the value is long, or the way to the server narrow, and the server is well.
 var ErrUnderway = errors.New("the answer was still coming")
 
+// ErrOneServer is in the chain of the error of one of several servers, while others are well. The
+// backend stops asking that one by itself, so that no guard need.
+var ErrOneServer = errors.New("one of several servers")
+
 // ErrorKind says what a caller can do about an error.
 type ErrorKind uint8
 

@@ -103,7 +103,8 @@ func (o Options) withDefaults() Options {
 // for opens nothing: a context that was cancelled, and errors of store.KindPermanent. Nor does a
 // timeout that matches store.ErrUnderway, for a long value comes more slowly than a short one, nor
 // store.KindAuthentication: credentials that may read but not write are a setup that works by half,
-// and servers refuse wrong ones quickly.
+// and servers refuse wrong ones quickly. Nor does an error that matches store.ErrOneServer: of
+// several servers, the inner store stops asking the one that does not answer, and the others serve.
 //
 // A Set or Delete that fails leaves the inner store as it is: what was there may be there again
 // when the server is back. That is safe because entries carry their journal number: the mark of an
@@ -248,5 +249,6 @@ func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 		}
 	}
 	return &failure{kind: kind, err: err,
-		harmless: !kind.Sick() || errors.Is(err, store.ErrUnderway)}
+		harmless: !kind.Sick() || errors.Is(err, store.ErrUnderway) ||
+			errors.Is(err, store.ErrOneServer)}
 }

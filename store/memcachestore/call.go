@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"syscall"
+	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 
@@ -16,19 +17,43 @@ import (
 // ErrCASConflict. Every other error becomes a *store.Error.
 //
 // A server that restarts leaves dead connections behind. If f met one of them, call calls it again
-// with a new connection, unless again is once.
+// with a new connection, unless again is once. Of several servers, one that does not answer is not
+// asked.
 func (b *Backend) call(
 	ctx context.Context, op, key string, again repeat, f func(*memcache.Client) error,
 ) error {
+	return b.callAt(ctx, op, key, nil, again, f)
+}
+
+// callAt is call for one server, whatever the keys; nil: the keys choose.
+func (b *Backend) callAt(
+	ctx context.Context, op, key string, at *server, again repeat,
+	f func(*memcache.Client) error,
+) error {
+	var began time.Time
+	if b.several() {
+		began = time.Now()
+	}
+	var silent *server
 	err := ctx.Err()
 	if err == nil {
-		err = b.exchange(ctx, again, f)
+		silent, err = b.exchange(ctx, at, again, f)
 	}
 	switch err {
 	case nil, memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict:
 		return err
 	}
-	return b.fail(ctx, op, key, b.servers.pick(key), err)
+	if silent != nil {
+		b.unanswered(ctx, silent, began, err)
+		at = silent
+	}
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		at = refused.server
+	}
+	if at == nil {
+		at = b.servers.pick(key)
+	}
+	return b.fail(ctx, op, key, at, err)
 }
 
 // repeat reports whether a call may be made twice.
@@ -39,19 +64,23 @@ const (
 	repeated repeat = true
 )
 
+// exchange also returns the server that did not answer, if there is one.
 func (b *Backend) exchange(
-	ctx context.Context, again repeat, f func(*memcache.Client) error,
-) error {
-	cl := b.pool.begin(ctx)
+	ctx context.Context, at *server, again repeat, f func(*memcache.Client) error,
+) (silent *server, err error) {
+	cl := b.pool.begin(ctx, at)
 	if cl == nil {
-		return fault.ErrClosed
+		return nil, fault.ErrClosed
 	}
-	err := f(cl.inner)
+	err = f(cl.inner)
 	if err != nil && again == repeated && hungUp(err) && cl.wasStale() {
 		err = f(cl.inner)
 	}
+	if err != nil {
+		silent = cl.silentServer()
+	}
 	b.pool.release(cl)
-	return err
+	return silent, err
 }
 
 // hungUp reports whether the server ended the connection.

@@ -22,6 +22,9 @@ func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error
 		return err
 	}
 	kind, cause := b.judge(ctx, err)
+	if kind.Sick() && b.others(s) {
+		cause = &oneServerError{cause}
+	}
 	return driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", s, cause))
 }
 
@@ -29,6 +32,9 @@ func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error
 func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
 	if errors.Is(err, fault.ErrClosed) || b.pool.done.Err() != nil {
 		return store.KindPermanent, fault.ErrClosed
+	}
+	if refused, ok := errors.AsType[*refusedError](err); ok {
+		return store.KindTransient, refused
 	}
 	var late *memcache.ConnectTimeoutError
 	if errors.As(err, &late) {

@@ -117,7 +117,7 @@ func TestConnectionsOfARestartedServer(t *testing.T) {
 	const many = 20
 	hold := make([]*client, many)
 	for i := range hold { // as many calls at once
-		hold[i] = b.pool.begin(t.Context())
+		hold[i] = b.pool.begin(t.Context(), nil)
 		if err := hold[i].inner.Ping(); err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestConnectionsOfARestartedServer(t *testing.T) {
 		if _, err := b.Get(t.Context(), "key"); err != store.ErrNotFound {
 			t.Errorf("Get after the restart: %v", err)
 		}
-		hold = append(hold, b.pool.begin(t.Context()))
+		hold = append(hold, b.pool.begin(t.Context(), nil))
 	}
 	for _, l := range hold {
 		b.pool.release(l)
@@ -253,7 +253,7 @@ func TestACallWhoseContextEndsEarly(t *testing.T) {
 	mustSet(t, b, "early", "v", time.Hour)
 	p.Hang()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := b.pool.begin(ctx)
+	l := b.pool.begin(ctx, nil)
 	defer b.pool.release(l)
 	cancel()
 	for ended := false; !ended; time.Sleep(time.Millisecond) {
@@ -395,7 +395,7 @@ func TestThePoolIsBounded(t *testing.T) {
 	b := open(t, c, p.Addr)
 	var all []*client
 	for range 10 {
-		l := b.pool.begin(t.Context())
+		l := b.pool.begin(t.Context(), nil)
 		if err := l.inner.Ping(); err != nil {
 			t.Fatal(err)
 		}

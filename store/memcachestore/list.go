@@ -87,7 +87,7 @@ func (b *Backend) eachList(
 	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
 	}
-	b.pool.settle(ctx, s.address)
+	b.pool.settle(ctx, s)
 	for n, quiet := 0, 0; n < maxLists && quiet < quietLists; n++ {
 		if n > 0 {
 			pause.For(ctx, listPause)

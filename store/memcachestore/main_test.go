@@ -95,6 +95,16 @@ func TestJournalOnTwoServers(t *testing.T) {
 	})
 }
 
+// eventually waits until what is so, for as long as a busy machine may need.
+func eventually(tb testing.TB, what string, is func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("not so in a minute: %s", what)
+		}
+	}
+}
+
 // want compares.
 func want[T comparable](tb testing.TB, what string, got, want T) {
 	tb.Helper()

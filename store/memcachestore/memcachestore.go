@@ -2,7 +2,9 @@
 //
 // Each value lies on one of the servers, chosen by rendezvous hashing of its key: where a server is
 // added to n, one key in n+1 moves. A server that does not answer is an error for the keys that lie
-// on it, every time; they do not move elsewhere.
+// on it, every time; they do not move elsewhere. Of several servers, the errors of one match
+// [store.ErrOneServer], and one that has not answered five times in a row is asked by one call each
+// half second until it does.
 //
 // Memcached counts lifetimes in whole seconds and does not tell what is left of them. So each value
 // carries its end, to the millisecond by the writer's clock, in 8 bytes before it; readers go by

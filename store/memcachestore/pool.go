@@ -34,13 +34,14 @@ func newPool(c Config, s *servers) *pool {
 	return p
 }
 
-// begin returns a client for a call, or nil if the pool is closed. release takes it back.
-func (p *pool) begin(ctx context.Context) *client {
+// begin returns a client for a call, or nil if the pool is closed. release takes it back. The call
+// asks that server, or those of its keys if at is nil.
+func (p *pool) begin(ctx context.Context, at *server) *client {
 	cl := p.get()
 	if cl == nil {
 		return nil
 	}
-	cl.begin(ctx)
+	cl.begin(ctx, at)
 	return cl
 }
 
@@ -55,7 +56,8 @@ func (p *pool) get() *client {
 		p.idle = p.idle[:last]
 		return cl
 	}
-	cl := &client{pool: p, inner: memcache.NewFromSelector(p.servers)}
+	cl := &client{pool: p}
+	cl.inner = memcache.NewFromSelector(cl)
 	cl.inner.Timeout = p.config.Timeout
 	cl.inner.DialContext = cl.dial
 	p.all[cl] = struct{}{}
@@ -95,26 +97,67 @@ func (p *pool) close() {
 	}
 }
 
-// client is the vendor's client, for one call at a time.
+// client is the vendor's client, for one call at a time. It chooses the servers of the call.
 type client struct {
 	pool  *pool
 	inner *memcache.Client
 	ctx   context.Context // of the call in progress
+	at    *server         // that the call asks; nil: those of its keys
+	tries []*server       // that do not answer, and that the call may try
 	stop  func() bool     // ends the listening to ctx; nil: nobody listens
 
 	mu     sync.Mutex
-	call   uint64 // the call's number, from 1
-	ended  bool   // the call's context is done
-	stale  bool   // a connection ended that had served an earlier call, before it said anything
+	call   uint64  // the call's number, from 1
+	ended  bool    // the call's context is done
+	stale  bool    // a connection ended that had served an earlier call, before it said anything
+	silent *server // did not answer; nil: none
 	closed bool
 	open   []*conn
 }
 
-func (cl *client) begin(ctx context.Context) {
-	cl.ctx = ctx
+var _ memcache.ServerSelector = (*client)(nil)
+
+// PickServer implements memcache.ServerSelector. It refuses a server whose breaker is open, unless
+// the call may try it.
+func (cl *client) PickServer(key string) (net.Addr, error) {
+	s := cl.at
+	if s == nil {
+		s = cl.pool.servers.pick(key)
+	}
+	if !s.breaker.open() || slices.Contains(cl.tries, s) {
+		return s, nil
+	}
+	if !s.breaker.ask() {
+		return nil, s.breaker.refusal(s)
+	}
+	cl.tries = append(cl.tries, s)
+	return s, nil
+}
+
+// Each implements memcache.ServerSelector.
+func (cl *client) Each(f func(net.Addr) error) error { return cl.pool.servers.Each(f) }
+
+// unheard notes that a server has not answered.
+func (cl *client) unheard(s *server) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if cl.silent == nil {
+		cl.silent = s
+	}
+}
+
+// silentServer returns the first server that has not answered the call, or nil.
+func (cl *client) silentServer() *server {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return cl.silent
+}
+
+func (cl *client) begin(ctx context.Context, at *server) {
+	cl.ctx, cl.at = ctx, at
 	cl.mu.Lock()
 	cl.call++
-	cl.ended, cl.stale = false, false
+	cl.ended, cl.stale, cl.silent = false, false, nil
 	call := cl.call
 	cl.mu.Unlock()
 	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline ends the call
@@ -126,7 +169,8 @@ func (cl *client) end() {
 	if cl.stop != nil {
 		cl.stop()
 	}
-	cl.ctx, cl.stop = nil, nil
+	cl.ctx, cl.at, cl.stop = nil, nil, nil
+	cl.tries = cl.tries[:0]
 }
 
 // long is a time that has passed.
@@ -167,8 +211,10 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 	ctx, cancel := context.WithTimeout(cl.ctx, cl.pool.config.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(cl.pool.done, cancel)()
+	to := cl.pool.servers.named(address)
 	dialled, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
+		cl.unheard(to)
 		return nil, err
 	}
 	nc := &underway.Conn{Conn: dialled}
@@ -178,7 +224,7 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
-	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), client: cl, address: address}
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), client: cl, server: to}
 	cl.open = append(cl.open, c)
 	return c, nil
 }
@@ -190,12 +236,12 @@ const readBuffer = 16 << 10
 // conn is a connection of a client.
 type conn struct {
 	net.Conn
-	in      *bufio.Reader // of Conn
-	client  *client
-	address string // dialled
-	call    uint64 // the number of the call that it serves
-	reused  bool   // it has served another call before
-	heard   bool   // the server has said something in this call
+	in     *bufio.Reader // of Conn
+	client *client
+	server *server // dialled
+	call   uint64  // the number of the call that it serves
+	reused bool    // it has served another call before
+	heard  bool    // the server has said something in this call
 }
 
 // SetDeadline is called by the vendor's client before each line of an answer. The first call sets
@@ -220,8 +266,20 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
-	if n > 0 {
+	if n > 0 && !c.heard {
 		c.heard = true
+		c.server.breaker.answered()
+	}
+	if err != nil {
+		c.client.unheard(c.server)
+	}
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.client.unheard(c.server)
 	}
 	return n, err
 }

@@ -3,6 +3,7 @@ package memcachestore
 import (
 	"net"
 	"strings"
+	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -12,13 +13,14 @@ import (
 type server struct {
 	address string
 	hash    uint64
+	breaker breaker
 }
 
 func (s *server) Network() string { return "tcp" }
 func (s *server) String() string  { return s.address }
 
 // servers choose a server for each key, by rendezvous hashing: the one whose hash together with the
-// key's is greatest. It is immutable.
+// key's is greatest. Which there are does not change.
 type servers struct {
 	all []*server
 }
@@ -28,7 +30,8 @@ var _ memcache.ServerSelector = (*servers)(nil)
 func newServers(addresses []string) *servers {
 	s := new(servers)
 	for _, a := range addresses {
-		s.all = append(s.all, &server{address: a, hash: mix(textHash(a))})
+		s.all = append(s.all, &server{address: a, hash: mix(textHash(a)),
+			breaker: breaker{start: time.Now()}})
 	}
 	return s
 }
@@ -41,6 +44,16 @@ func (s *servers) Each(f func(net.Addr) error) error {
 	for _, a := range s.all {
 		if err := f(a); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// named returns the server with an address, or nil.
+func (s *servers) named(address string) *server {
+	for _, a := range s.all {
+		if a.address == address {
+			return a
 		}
 	}
 	return nil

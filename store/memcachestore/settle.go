@@ -10,7 +10,7 @@ import (
 // settle waits until a server has done with all that this process has read from it. A server sends
 // a value and lets go of it a moment later, and until then its list of keys leaves it out. It has
 // done so when it answers the connection's next question.
-func (p *pool) settle(ctx context.Context, address string) {
+func (p *pool) settle(ctx context.Context, s *server) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
@@ -21,8 +21,8 @@ func (p *pool) settle(ctx context.Context, address string) {
 			p.release(cl)
 			continue
 		}
-		cl.begin(ctx)
-		if err = cl.settle(address); err != nil {
+		cl.begin(ctx, s)
+		if err = cl.settle(s); err != nil {
 			p.drop(cl)
 		} else {
 			p.release(cl)
@@ -32,12 +32,12 @@ func (p *pool) settle(ctx context.Context, address string) {
 
 // settle asks for the version on the client's connections to a server, past the vendor's client: a
 // client that is idle has nothing more to read.
-func (cl *client) settle(address string) error {
+func (cl *client) settle(s *server) error {
 	cl.mu.Lock()
 	open := append([]*conn(nil), cl.open...)
 	cl.mu.Unlock()
 	for _, c := range open {
-		if c.address != address {
+		if c.server != s {
 			continue
 		}
 		_ = c.SetDeadline(time.Now().Add(cl.pool.config.Timeout))
