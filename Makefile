@@ -1,5 +1,6 @@
 # make test   installs what the tests need and is missing, then vets and tests everything
-# make test-more  tests store/dynamostore, on npm's dynalite and on Amazon's DynamoDB Local, which it installs
+# make test-more  tests store/dynamostore with more keys and calls, on npm's dynalite and on Amazon's DynamoDB Local,
+#             which it installs
 # make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
 #             a report to bench/results
 # make bench-check  fails when a benchmark is worse than bench/check promises
@@ -20,7 +21,7 @@ test: tools check race modules
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
 # measures us against, the middleware of others that the tests of the mounts use, a driver of browsers, the AWS SDK.
 MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/cdn/cloudfront \
-	adapters/admin/browsertest
+	adapters/admin/browsertest store/dynamostore
 
 # The race detector needs a C compiler, and the tests start real servers on loopback ports: of the backends, and nginx
 # and Varnish, which stand in front of an app; everything else comes through go.mod. Varnish compiles its configuration
@@ -57,7 +58,8 @@ tools:
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	command -v bash >/dev/null || missing="$$missing bash"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
-	[ -e $(STATSD)/node_modules/statsd/stats.js ] || command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -e $(STATSD)/node_modules/statsd/stats.js ] && [ -e $(DYNALITE)/node_modules/dynalite/index.js ] || \
+	  command -v npm >/dev/null || missing="$$missing npm"; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
@@ -67,6 +69,8 @@ tools:
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 	@[ -e $(STATSD)/node_modules/statsd/stats.js ] || \
 	  $(NPM_INSTALL) $(STATSD) statsd@0.9.0
+	@[ -e $(DYNALITE)/node_modules/dynalite/index.js ] || \
+	  $(NPM_INSTALL) $(DYNALITE) dynalite@4.0.0
 
 check:
 	@unformatted=$$($(GOFMT) -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; } >&2
@@ -81,14 +85,10 @@ race:
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
 	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
-	cd store/dynamostore && $(GO) mod tidy -diff && $(GO) vet ./...
 
-# The tests of store/dynamostore, which take too long for make test, on dynalite, and again on DynamoDB Local, which
-# needs Java.
+# The tests of store/dynamostore with more keys and calls than make test has time for, on dynalite, and again on DynamoDB
+# Local, which needs Java.
 test-more: tools
-	@[ -e $(DYNALITE)/node_modules/dynalite/cli.js ] || { command -v npm >/dev/null || { \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $(APT_GET) install -y -qq --no-install-recommends npm; }; \
-	  $(NPM_INSTALL) $(DYNALITE) dynalite@4.0.0; }
 	@command -v java >/dev/null || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  command -v apt-get >/dev/null || { echo "DynamoDB Local needs java, and there is no apt-get to install it" >&2; exit 1; }; \
@@ -96,9 +96,8 @@ test-more: tools
 	@folder=$(TOOLS)/$(DYNAMODB_LOCAL); [ -e $$folder/package/emulator/DynamoDBLocal.jar ] || { \
 	  mkdir -p $$folder && cd $$folder && npm pack --silent amplify-dynamodb-simulator@2.9.30 >/dev/null && \
 	  tar -xzf $(DYNAMODB_LOCAL).tgz && rm $(DYNAMODB_LOCAL).tgz; }
-	cd store/dynamostore && FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -count=1 -timeout 30m .
-	cd store/dynamostore && FRESHET_TEST_DYNAMODB=local FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
-	  $(GO) test -race -count=1 -timeout 30m .
+	for server in dynalite local; do ( cd store/dynamostore && FRESHET_TEST_DYNAMODB=$$server FRESHET_TEST_SOAK=1 \
+	  FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 60m . ) || exit 1; done
 
 # The services that Debian's packages start are neither needed nor used here either. Servers are in /usr/sbin, which a
 # user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.
