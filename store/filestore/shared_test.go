@@ -167,6 +167,9 @@ func TestBoundOverProcesses(t *testing.T) {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		most = max(most, used(t, folder))
 	}
+	for end := time.Now().Add(time.Minute); most < floodBytes*3/4 && time.Now().Before(end); {
+		most = max(most, used(t, folder)) // on a machine that does other things
+	}
 	// A walk over a folder that changes sees files that do not exist at one time: allow for what is
 	// replaced meanwhile.
 	if most > floodBytes+slack+floodBytes/8 {

@@ -84,14 +84,17 @@ func TestAConnectionIsTrustedForAMoment(t *testing.T) {
 	if !looked(t, c) {
 		t.Error("a connection that never said anything is trusted")
 	}
-	if _, err := server.Write([]byte("+OK\r\n")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
-		t.Fatal(err)
-	}
-	if looked(t, c) {
-		t.Error("the server has just spoken, and its connection is looked at")
+	for began := (time.Time{}); time.Since(began) >= trustedFor; { // until this program is quick
+		began = time.Now()
+		if _, err := server.Write([]byte("+OK\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+		if looked(t, c) && time.Since(began) < trustedFor {
+			t.Error("the server has just spoken, and its connection is looked at")
+		}
 	}
 	if err := c.SetDeadline(time.Now().Add(-time.Second)); err != nil {
 		t.Fatal(err)
