@@ -280,6 +280,9 @@ func (x *exchange) terms(f *found) (t terms, agrees bool) {
 	if ls.locker == nil || ls.lacks.Load() || f.broken != "" || x.p.Lease < 0 {
 		return t, false
 	}
+	if !x.c.journal.Shared() { // no process uses what another has stored, and so none waits for it
+		return t, false
+	}
 	if d := &x.req.Directives; d.NoCache || d.MaxAge >= 0 || d.MinFresh > 0 {
 		return t, false
 	}

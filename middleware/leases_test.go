@@ -450,3 +450,23 @@ func TestTheStoreFailsDuringTheWaitForAnotherProcess(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(0))
 	})
 }
+
+// Without a journal no process uses what another has stored, so none asks for a lease.
+func TestNoLeaseWithoutAJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memstore.NewBackend(1 << 20)
+		defer b.Close()
+		l := &leasing{Backend: b}
+		s := store.New(struct {
+			store.Backend
+			store.Locker
+		}{b, l}, store.Options{})
+		var runs atomic.Int64
+		h := takes(time.Second, func(w http.ResponseWriter, r *http.Request) { runs.Add(1) })
+		for range 3 {
+			get(newCacheOn(t, s, middleware.Options{Log: discard}).With(minute)(h), "/")
+		}
+		want(t, "runs", runs.Load(), int64(3))
+		want(t, "leases that were asked for", l.locks.Load(), int64(0))
+	})
+}
