@@ -52,7 +52,7 @@ func (f *Fill) Stream(begin []byte) {
 }
 
 // Write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its
-// bound goes from the front, and then Write waits for the fastest reader alone.
+// bound goes from the front, and then Write waits for the fastest client alone.
 func (f *Fill) Write(ctx context.Context, p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -139,12 +139,9 @@ func (f *Fill) room(ctx context.Context, n int) (int, error) {
 		if len(f.readers) == 0 {
 			return 0, ErrDeserted
 		}
-		slowest, fastest := f.readers[0].off, f.readers[0].off
-		for _, rd := range f.readers[1:] {
-			slowest, fastest = min(slowest, rd.off), max(fastest, rd.off)
-		}
+		slowest, fastest := f.span()
 		size := int64(window)
-		if len(f.readers) > 1 {
+		if f.clients() > 1 {
 			size = max(size, b.granted)
 		}
 		b.drop(slowest)
@@ -159,6 +156,22 @@ func (f *Fill) room(ctx context.Context, n int) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// span returns how far the slowest and the fastest client have come, or what reads where there is
+// none. mu is held.
+func (f *Fill) span() (slowest, fastest int64) {
+	first := true
+	for _, rd := range f.readers {
+		switch {
+		case rd.aside && f.clients() > 0:
+		case first:
+			slowest, fastest, first = rd.off, rd.off, false
+		default:
+			slowest, fastest = min(slowest, rd.off), max(fastest, rd.off)
+		}
+	}
+	return slowest, fastest
 }
 
 // refund gives back what is held of the budget beyond size. mu is held.

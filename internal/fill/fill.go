@@ -67,11 +67,14 @@ type Fill struct {
 	old     []byte // the body as readers may still have it, in a longer piece of memory
 	pins    []*Pin // what its readers hold of the body, once it is another's
 	readers []*Reader
+	aside   int           // how many of them are no client's
 	over    bool          // the run is over: what is left is for the readers
 	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
 	gone    bool          // the leader's client has left
 	abandon func()        // ends the handler's run
 	unkept  func()        // called when the body is not kept any more, or nil
+	unread  func()        // called when the last client has left, or nil
+	goesOn  bool          // ... though no client waits: see Keep
 	lost    policy.Reason // why, when nobody waits for it any more
 	timer   *time.Timer   // until that
 }

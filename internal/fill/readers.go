@@ -17,6 +17,7 @@ type Reader struct {
 	taken   int64 // what it has been given: more than off while it writes
 	watch   *stall.Watch
 	flushes int
+	aside   bool // no client's: see Attend
 }
 
 // Enter adds a reader at the body's beginning. It fails when the beginning is gone.
@@ -31,20 +32,47 @@ func (f *Fill) Enter() (*Reader, bool) {
 	return rd, true
 }
 
+// Attend is Enter for a reader that is no client's: the run's own, where handlers outside see what
+// nobody gets. The writer does not wait for it while clients read, so that it may fall behind, and
+// it keeps no run from ending that is for nobody.
+func (f *Fill) Attend() (*Reader, bool) {
+	rd, ok := f.Enter()
+	if ok {
+		f.mu.Lock()
+		rd.aside = true
+		f.aside++
+		f.signal()
+		f.mu.Unlock()
+	}
+	return rd, ok
+}
+
+// clients is how many readers are clients'. mu is held.
+func (f *Fill) clients() int { return len(f.readers) - f.aside }
+
 // Leave removes a reader, which may free the writer to go on, or show it that it writes for nobody.
+// Only the first call counts.
 func (rd *Reader) Leave() {
 	f := rd.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if rd.at < 0 {
+		return
+	}
 	last := len(f.readers) - 1
 	f.readers[rd.at] = f.readers[last]
 	f.readers[rd.at].at = rd.at
 	f.readers[last] = nil
 	f.readers = f.readers[:last]
+	rd.at = -1
+	if rd.aside {
+		f.aside--
+	}
 	for _, p := range f.pins {
 		f.g.Pins.Leave(p, rd.watch)
 	}
 	f.signal()
+	f.tellUnread()
 	f.deserted()
 	f.giveAll()
 }
@@ -145,11 +173,36 @@ func (f *Fill) WhenDeserted(why policy.Reason, abandon func()) {
 	f.mu.Unlock()
 }
 
+// WhenUnread has unread called once when the last client has left, or now where there is none,
+// unless Keep has the run go on without. It must not call f. nil takes that back.
+func (f *Fill) WhenUnread(unread func()) {
+	f.mu.Lock()
+	f.unread = unread
+	f.tellUnread()
+	f.mu.Unlock()
+}
+
+// tellUnread does what WhenUnread says. mu is held.
+func (f *Fill) tellUnread() {
+	if f.unread != nil && f.clients() == 0 && !f.goesOn {
+		f.unread()
+		f.unread = nil
+	}
+}
+
+// Serves reports whether clients read a response that is still coming, of a run that was not given
+// up.
+func (f *Fill) Serves() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.answer.Stage == StageFlowing && f.clients() > 0 && f.late == "" && !f.body.ended
+}
+
 // Keep has the run go on without clients: what WhenDeserted said does not count any more.
 func (f *Fill) Keep() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.abandon = nil
+	f.abandon, f.goesOn = nil, true
 	if f.timer != nil {
 		f.timer.Stop()
 		f.timer = nil
@@ -206,7 +259,7 @@ func (f *Fill) endDeserted() {
 // forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there
 // is no client. What has settled the answer in its place does not end it. mu is held.
 func (f *Fill) forNobody() bool {
-	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.body.ended &&
+	return f.gone && f.clients() == 0 && f.abandon != nil && !f.over && !f.body.ended &&
 		(f.answer.Stage != StageSettled || f.late != "")
 }
 
