@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"crypto/rand"
 	"maps"
 	"net/http"
@@ -27,7 +26,7 @@ func (n *run) decide() {
 // commit is called once the handler's header and the beginning of its body are there: what kind of
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
-	if n.ctx.Err() == context.DeadlineExceeded {
+	if n.outOfTime() {
 		n.f.GiveUp(reasonTimeout) // as expires does, which may come to it later than the handler
 	}
 	if n.strays() {

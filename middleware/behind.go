@@ -10,7 +10,6 @@ import (
 	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store"
 )
 
 // A handler runs in the goroutine of the request that it answers, and so no request can leave its
@@ -63,12 +62,12 @@ func (l *lookup) leadBehind(f *fill.Fill) bool {
 		return false
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: l.found.flight, fill: f,
-		old: l.found.entry, behind: true}
+		old: l.found.entry, behind: true, sole: l.newSole()}
 	if !l.disagrees && l.found.forwarded() != policy.FwdRequest {
 		t.terms, _ = x.terms(&l.found)
 	}
 	l.behind, l.disagrees = t, true
-	l.ahead, _ = f.Enter() // before the run, which may have ended in a moment
+	l.reader, _ = f.Enter() // before the run, which may have ended in a moment
 	r := x.asArrived()
 	if l.found.entry != nil {
 		r = x.asker(l.found.entry)
@@ -171,6 +170,7 @@ func (l *lookup) giveUp(why policy.Reason, out policy.Outcome) next {
 	if why == reasonHard {
 		l.keepBehind()
 	}
+	l.leave()
 	if l.mayStandIn() && l.standIn(why, out) {
 		return answered
 	}
@@ -206,21 +206,6 @@ func (x *exchange) sendOverdue(out *policy.Outcome) {
 	}
 }
 
-// handOver leaves a whole error, which nobody else gets, to the client that started the run in the
-// background: it need not run the handler once more to get the same.
-func (n *run) handOver(h http.Header, final bool) {
-	t := n.x.refresh
-	if t == nil || !t.behind || !final || n.rec.status < 400 || n.rec.trailers() != nil ||
-		n.rec.broken() || setsCookie(h) || n.out.Detail == rules.ReasonSetIdentity {
-		return
-	}
-	e := &store.Entry{Status: n.rec.status, Header: h.Clone(), Body: fill.Fit(n.rec.held)}
-	if bodyAllowed(e.Status) {
-		setLength(e.Header, len(e.Body))
-	}
-	t.own.Store(e)
-}
-
 // inFrontFor is how long no run in the background is begun for a key that had one in vain. foremost
 // is what precedes the key where that is remembered.
 const (
@@ -228,31 +213,37 @@ const (
 	foremost   = "front "
 )
 
-// enter gives the request a place in what f answers.
-func (l *lookup) enter(f *fill.Fill) (rd *fill.Reader, ok bool) {
-	if rd = l.ahead; rd != nil && l.ranBehind(f) {
-		l.ahead = nil
-		return rd, true
+// staysInFront remembers that a run behind was in vain, because of what it answered: for a while the
+// key's next clients run the handler themselves at once.
+func (n *run) staysInFront(why policy.Reason) {
+	t := n.x.refresh
+	if t == nil || !t.behind {
+		return
 	}
-	return f.Enter()
+	lasts := inFrontFor
+	if n.rec.status >= 400 {
+		lasts = passForError
+	}
+	n.x.c.passes.remember(foremost+n.found.flight, time.Now().Add(lasts), why)
+}
+
+// enter gives the request a place in what f answers, unless it has had one since before the run.
+func (l *lookup) enter(f *fill.Fill) (entered bool) {
+	if l.reader == nil || !l.ranBehind(f) {
+		l.reader, entered = f.Enter()
+		return entered
+	}
+	return true
+}
+
+// leave gives that place up. It comes before any other answer than what comes of f: a response that
+// is too long to be kept waits for those who have a place.
+func (l *lookup) leave() {
+	if l.reader != nil {
+		l.reader.Leave()
+		l.reader = nil
+	}
 }
 
 // ranBehind reports whether f is the run in the background that the request has started.
 func (l *lookup) ranBehind(f *fill.Fill) bool { return l.behind != nil && l.behind.fill == f }
-
-// takeOwn answers a request whose own run in the background has a response that is not for others:
-// with that, if it is an error that was handed over, or by running the handler for this client.
-// What a client gets with its credentials may be another page than the background's. For a while
-// the key's next clients run the handler themselves at once.
-func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
-	e := l.behind.own.Load()
-	if e == nil || l.x.req.Class != rules.ClassRead || l.x.req.Credentials {
-		l.x.c.passes.remember(foremost+l.found.flight, time.Now().Add(inFrontFor), a.Why)
-		out.Passed = cmp.Or(a.Why, reasonPass)
-		return l.alone(out)
-	}
-	out.FwdStatus, out.Detail = e.Status, a.Why
-	l.x.write(e, e.Header, false, &out, time.Now())
-	l.x.observe(out)
-	return answered
-}

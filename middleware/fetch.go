@@ -160,6 +160,7 @@ func (l *lookup) collapses() bool {
 
 // alone runs the handler for this request only. Its response may still be stored.
 func (l *lookup) alone(out policy.Outcome) next {
+	l.leave()
 	l.x.c.journal.Complete()
 	n := newRun(l, l.x.newFill(), out)
 	n.solo = true

@@ -192,7 +192,7 @@ func (n *run) pump(header http.Header, made bool) {
 		return
 	}
 	n.decideAround()
-	rd, _ := n.f.Enter()
+	rd := n.ownReader()
 	body := n.x.body()
 	n.streamed = body.sent
 	if n.after.held && !n.goOn() {
@@ -211,6 +211,17 @@ func (n *run) pump(header http.Header, made bool) {
 	}()
 }
 
+// ownReader returns the place in the body for the leader's client. A run in the background has none:
+// what it writes to handlers outside waits for those who read along, and they do not wait for it.
+func (n *run) ownReader() *fill.Reader {
+	enter := n.f.Enter
+	if n.x.refresh != nil && n.x.around == nil {
+		enter = n.f.Attend
+	}
+	rd, _ := enter()
+	return rd
+}
+
 func (n *run) finishPassed() {
 	for name, values := range n.rec.trailers() {
 		n.x.w.Header()[http.TrailerPrefix+name] = values
@@ -225,4 +236,5 @@ func (n *run) finishPassed() {
 	if n.afterAll(); !n.after.last {
 		n.save(n.kept)
 	}
+	n.handsAll()
 }

@@ -20,11 +20,7 @@ func (n *run) request(again bool) *http.Request {
 		n.cancel()
 	}
 	deadline, bounded := n.x.r.Context().Deadline()
-	timeout := n.x.p.Timeout
-	if timeout <= 0 && n.x.refresh != nil {
-		timeout = n.x.backgroundTimeout()
-	}
-	if timeout > 0 {
+	if timeout := n.x.p.Timeout; timeout > 0 {
 		if own := time.Now().Add(timeout); !bounded || own.Before(deadline) {
 			deadline, bounded = own, true
 		}
@@ -37,6 +33,7 @@ func (n *run) request(again bool) *http.Request {
 	n.link()
 	n.expires(n.ctx)
 	n.ring()
+	n.endsInTime()
 	r := n.x.r.WithContext(n.ctx)
 	u := &n.url
 	if again {
@@ -89,6 +86,37 @@ func (n *run) ring() {
 		lease.end(true)
 		cancel()
 	})
+}
+
+// endsInTime ends a run in the background that no Timeout bounds after backgroundTimeout. One that
+// clients read by then goes on, as a client's own run would, until some time after they have left.
+func (n *run) endsInTime() {
+	if n.x.refresh == nil || n.x.p.Timeout > 0 {
+		return
+	}
+	if n.bell != nil {
+		n.bell.Stop()
+	}
+	cancel, f, lease := n.cancel, n.f, n.lease
+	end := func() {
+		cancel()
+		lease.end(true)
+	}
+	n.bell = time.AfterFunc(n.x.backgroundTimeout(), func() {
+		if f.Serves() {
+			f.WhenDeserted(reasonLost, end)
+			f.LeaderLeft()
+			return
+		}
+		n.expired.Store(true)
+		f.GiveUp(reasonTimeout)
+		end()
+	})
+}
+
+// outOfTime reports whether the handler's context has ended because its time was over.
+func (n *run) outOfTime() bool {
+	return n.expired.Load() || n.ctx.Err() == context.DeadlineExceeded
 }
 
 // writeOverdue answers in the place of a handler that returned without a word when its time was up.

@@ -22,7 +22,7 @@ type lookup struct {
 	disagrees bool // it goes by no lease any more
 
 	behind *refreshTicket // the run in the background that it has started, or nil
-	ahead  *fill.Reader   // its place in what that one answers
+	reader *fill.Reader   // its place in what it waits for, or nil
 }
 
 // found is what a look into the store found.

@@ -177,7 +177,9 @@ func yields(x *exchange) bool {
 
 // takePlace takes a place for the run, and answers its client where there is none.
 func (n *run) takePlace() (taken bool) {
-	s, got := n.x.takeSlot(n.x.r.Context(), n.patience)
+	ctx, stop := n.whileWanted()
+	s, got := n.x.takeSlot(ctx, n.patience)
+	stop()
 	switch got {
 	case placedIn:
 		n.slot = s
@@ -194,6 +196,21 @@ func (n *run) takePlace() (taken bool) {
 	n.lease.end(true)
 	n.finished = true
 	return false
+}
+
+// whileWanted returns a context that ends when nobody waits for the run any more: a run behind has
+// no client of its own, and leaves the queue with the last of those who read along.
+func (n *run) whileWanted() (ctx context.Context, stop func()) {
+	ctx = n.x.r.Context()
+	if t := n.x.refresh; t == nil || !t.behind {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	n.f.WhenUnread(cancel)
+	return ctx, func() {
+		n.f.WhenUnread(nil)
+		cancel()
+	}
 }
 
 // placeWithin takes a place for the handler of a mount inside, which the run of a mount around

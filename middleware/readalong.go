@@ -14,11 +14,10 @@ import (
 
 // readAlong reads along with a fill, as far as the request may.
 func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
-	rd, ok := l.enter(f)
-	if !ok {
+	if !l.enter(f) {
 		return lookAgain
 	}
-	defer rd.Leave()
+	defer l.leave()
 	d, err := l.await(f, l.mayStandIn())
 	if err == nil && d.Why == reasonSoft { // Stage is StageAsked
 		l.keepBehind()
@@ -55,7 +54,7 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 		f.Retire() // invalidated while it was waited for
 		return lookAgain
 	}
-	return l.share(f, rd, d.Answer, out)
+	return l.share(f, d.Answer, out)
 }
 
 // goAlone answers a request that waited for a response which turned out not to be for others, or
@@ -91,7 +90,7 @@ func (l *lookup) mayDoBetter(why policy.Reason) bool {
 }
 
 // share answers with the response of f, which others may have, if this request may.
-func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.Outcome) next {
+func (l *lookup) share(f *fill.Fill, a fill.Answer, out policy.Outcome) next {
 	x, e := &l.x, a.Entry
 	if e.Anonymous && x.req.Credentials && !x.p.Shared {
 		out.Passed = cmp.Or(a.Why, reasonPass)
@@ -112,7 +111,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 		l.hit(e, out, now)
 		return answered
 	}
-	x.relay(f, rd, e, out)
+	x.relay(f, l.reader, e, out)
 	return answered
 }
 
@@ -227,6 +226,7 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 		return false
 	}
 	defer x.letGo(h)
+	l.leave()
 	out.Stale, out.Detail = true, why
 	x.deliver(e, out, now)
 	return true

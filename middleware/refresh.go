@@ -89,7 +89,13 @@ func (l lookup) startRefresh() {
 // begin has the app answer r in the background.
 func (t *refreshTicket) begin(x *exchange, r *http.Request) {
 	t.throttles = x.p.Throttle > 0
+	bounded := x.p.Timeout > 0
 	t.expire = time.AfterFunc(x.backgroundTimeout(), func() {
+		if !bounded && t.fill.Serves() { // it is its clients' from now on
+			t.free()
+			return
+		}
+		t.settle()
 		t.fill.GiveUp(reasonTimeout)
 		t.fails()
 		t.lease.Load().end(true)
@@ -241,6 +247,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	// of the operator's log, that is, which has taken nothing of what it is for
 	defer func() { recover() }()
 	defer t.free()
+	defer t.settle()
 	defer t.expire.Stop()
 	if !t.agree() {
 		t.fill.GiveUp(reasonWaited) // those who wait look again
@@ -264,6 +271,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 		}
 	}()
 	client.ask(root, r)
+	t.handOver(client)
 }
 
 // fails notes that the refresh failed before it came to its mount: a run of that notes its own end.

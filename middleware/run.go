@@ -40,6 +40,9 @@ type run struct {
 	hard    time.Time   // when HardTimeout ends; zero: never
 	bell    *time.Timer // ... until then
 	overdue atomic.Bool // it has ended before the handler began to answer
+	expired atomic.Bool // the time of a run in the background is over
+
+	hands *handed // what the client gets that started the run behind, or nil
 
 	lease *lease // by which the run is for all processes; nil: it is for this one
 
@@ -248,7 +251,8 @@ func (n *run) call(again bool) {
 	n.x.next.ServeHTTP(&n.rec, r)
 	n.took()
 	// the handler may have seen the end of its client's context before that of its own
-	n.rec.left = n.ctx.Err() == context.Canceled && !n.overdue.Load() || n.solo && n.x.r.Context().Err() != nil
+	n.rec.left = n.ctx.Err() == context.Canceled && !n.overdue.Load() && !n.outOfTime() ||
+		n.solo && n.x.r.Context().Err() != nil
 	returned = true
 	n.returned()
 }
@@ -269,7 +273,7 @@ func (n *run) took() {
 func (n *run) returned() {
 	if n.state == holding && !n.rec.wrote {
 		overdue := n.overdue.Load()
-		if n.said.failure() == nil && (overdue || n.ctx.Err() == context.DeadlineExceeded) {
+		if n.said.failure() == nil && (overdue || n.outOfTime()) {
 			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
 		}
 		if overdue {

@@ -118,6 +118,7 @@ func (n *run) pass() {
 			lasts = passForError
 		}
 		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes
+		n.staysInFront(why)
 	}
 	n.f.Decide(fill.Answer{Stage: fill.StagePrivate, Why: why})
 	n.lease.end(false)
@@ -140,7 +141,7 @@ func (n *run) ownFault() bool {
 // direct hands the response to the leader's client alone, as the handler makes it. said is what its
 // header said before the cache wrote into it, where a HEAD may renew what is stored.
 func (n *run) direct(h, said http.Header, final bool) {
-	n.handOver(h, final)
+	n.handsOver(h)
 	n.pass()
 	switch {
 	case n.rec.left: // it says nothing of what is stored
@@ -176,6 +177,8 @@ func (n *run) lacksLength(h http.Header) bool {
 func (n *run) send(h http.Header) {
 	n.dropRemoved()
 	n.x.header(h, nil, -1, &n.out)
+	n.hands.sentWith(n.x.w.Header())
+	n.collect(n.rec.held)
 	n.head(n.rec.status)
 	if held := n.rec.held; len(held) > 0 {
 		n.watched.write(n.x.c, n.x.w, held)

@@ -24,8 +24,8 @@ type refreshTicket struct {
 	lease     atomic.Pointer[lease]
 	arrived   atomic.Bool
 	expire    *time.Timer
-	behind    bool                        // clients wait for it: see lookup.leadBehind
-	own       atomic.Pointer[store.Entry] // an error, for the client that started it alone
+	behind    bool  // clients wait for it: see lookup.leadBehind
+	sole      *sole // what the client that started it may get alone, or nil
 
 	mu     sync.Mutex
 	placed bool // it has a place among the refreshes

@@ -191,8 +191,8 @@ type Policy struct {
 	MaxBody int64
 	// Timeout bounds a handler's run that fills the cache. At its end the run's context ends, and
 	// others may run the handler for the same response, even if this handler goes on: what it
-	// answers then is for its own client alone, and is not stored. Default 0: none, and a minute
-	// for a refresh in the background.
+	// answers then is for its own client alone, and is not stored. Default 0: none, and for
+	// a run in the background a minute, or as long as clients read what it has begun to answer.
 	Timeout time.Duration
 	// SoftTimeout is how long a request waits for the handler when something stale is stored that
 	// it may get in the place of an error: within the response's stale-if-error, or StaleIfError

@@ -1,0 +1,211 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A link that works once, in a mail: the run behind answers the client that started it, with its
+// cookie, and does not use the link up before the client comes.
+func TestALinkThatWorksOnce(t *testing.T) {
+	page := func(run int64, cookie bool, length int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if run > 1 {
+				http.Error(w, "this link was used already", http.StatusGone)
+				return
+			}
+			if cookie {
+				http.SetCookie(w, &http.Cookie{Name: "session", Value: "alice"})
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			w.Write(bytes.Repeat([]byte("."), length))
+		}
+	}
+	for _, s := range []struct {
+		story  string
+		p      policy.Policy
+		cookie bool
+		length int
+	}{
+		{"in front", policy.Policy{}, true, 10},
+		{"behind", policy.Policy{HardTimeout: time.Second}, false, 10},
+		{"with a cookie", policy.Policy{HardTimeout: time.Second}, true, 10},
+		{"of a Shared page", policy.Policy{HardTimeout: time.Second, Shared: true}, true, 10},
+		{"a long page", policy.Policy{HardTimeout: time.Second}, true, 100_000},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				page(o.runs.Load(), s.cookie, s.length)(w, r)
+			}
+			s.p.TTL = time.Minute
+			h := rooted(newCache(t), s.p, o)
+			r := get(h, "/confirm/abc")
+			want(t, "status", r.StatusCode, 200)
+			want(t, "length", len(body(r)), s.length)
+			want(t, "cookies", len(r.Cookies()), map[bool]int{true: 1}[s.cookie])
+			want(t, "runs", o.runs.Load(), int64(1))
+			want(t, "who comes later", get(h, "/confirm/abc").StatusCode, http.StatusGone)
+		})
+	}
+}
+
+// What a run behind has for the client that started it, no other client gets: neither one that waits
+// with it, nor one that comes when it has left.
+func TestWhatIsHandedOverIsOneClientsAlone(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		t.Run(fmt.Sprint("leaves=", leaves), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					run := o.runs.Load()
+					time.Sleep(time.Second)
+					http.SetCookie(w, &http.Cookie{Name: "session", Value: fmt.Sprint(run)})
+					fmt.Fprint(w, run)
+				}
+				h := rooted(newCache(t), policy.Policy{TTL: time.Minute, HardTimeout: 10 * time.Second}, o)
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				var mu sync.Mutex
+				pages := map[string]bool{}
+				var all sync.WaitGroup
+				for i := range 6 {
+					all.Go(func() {
+						r := httptest.NewRequest("GET", "/", nil)
+						if time.Sleep(time.Duration(i) * time.Millisecond); i == 0 {
+							r = r.WithContext(ctx)
+						}
+						w := httptest.NewRecorder()
+						h.ServeHTTP(w, r)
+						if i == 0 && leaves {
+							return
+						}
+						page := w.Body.String()
+						want(t, "the cookie of "+page, w.Result().Cookies()[0].Value, page)
+						mu.Lock()
+						defer mu.Unlock()
+						want(t, "somebody has "+page, pages[page], false)
+						want(t, "the starter has its run", page == "1", i == 0)
+						pages[page] = true
+					})
+				}
+				if leaves {
+					time.AfterFunc(time.Second/2, leave)
+				}
+				all.Wait()
+				want(t, "runs", o.runs.Load(), int64(6))
+			})
+		})
+	}
+}
+
+// What is not handed over is made once more for its client: a page that flushes, and one for which a
+// handler outside sets a cookie as it is sent, since the client's own request has another one.
+func TestWhatIsMadeOnceMore(t *testing.T) {
+	for _, s := range []struct {
+		story   string
+		flushes bool
+		outside bool
+		status  int
+	}{
+		{"flushes", true, false, 200},
+		{"a cookie from outside", false, true, 200},
+		{"an error, and a cookie from outside", false, true, 403},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "private")
+				w.WriteHeader(s.status)
+				fmt.Fprint(w, r.Context().Value(visitKey{}))
+				if s.flushes {
+					w.(http.Flusher).Flush()
+				}
+			}
+			visits := 0
+			c := newCache(t)
+			page := c.With(policy.Policy{TTL: time.Minute, HardTimeout: time.Minute})(o)
+			h := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				visits++
+				visit := fmt.Sprint(visits)
+				if s.outside {
+					w = &setsVisit{w, visit}
+				}
+				page.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, visit)))
+			}))
+			r := get(h, "/")
+			want(t, "status", r.StatusCode, s.status)
+			want(t, "visit", body(r), "1")
+			if s.outside {
+				want(t, "cookies", len(r.Cookies()), 1)
+				want(t, "cookie", r.Cookies()[0].Value, "1")
+			}
+			want(t, "runs", o.runs.Load(), int64(2))
+		})
+	}
+}
+
+// A page that is made for whom a handler outside knows by a cookie that the policy ignores, which a
+// run behind does not have, is made in the client's own request.
+func TestAnIgnoredCookieThatAHandlerOutsideKnows(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private")
+		fmt.Fprint(w, r.Context().Value(visitKey{}))
+	}}
+	c := newCache(t)
+	page := c.With(policy.Policy{TTL: time.Minute, HardTimeout: time.Minute,
+		IgnoreCookies: []string{"user"}})(o)
+	h := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page.ServeHTTP(w, r.WithContext(
+			context.WithValue(r.Context(), visitKey{}, r.Header.Get("Cookie"))))
+	}))
+	for _, who := range []string{"user=alice", "user=bob"} {
+		want(t, "the page", body(get(h, "/", "Cookie", who)), who)
+	}
+}
+
+type visitKey struct{}
+
+// setsVisit sets a cookie as the header is written.
+type setsVisit struct {
+	http.ResponseWriter
+	value string
+}
+
+func (w *setsVisit) WriteHeader(status int) {
+	http.SetCookie(w, &http.Cookie{Name: "visit", Value: w.value})
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *setsVisit) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A client waits for what is handed over no longer than HardTimeout, and then runs the handler
+// itself, for which it has as long again.
+func TestHardTimeoutBoundsAHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.Write(make([]byte, middleware.HoldBack+1))
+			time.Sleep(20 * time.Second)
+			fmt.Fprint(w, o.runs.Load())
+		}
+		h := rooted(newCache(t), policy.Policy{TTL: time.Minute, HardTimeout: 3 * time.Second}, o)
+		began := time.Now()
+		r := get(h, "/")
+		want(t, "status", r.StatusCode, 200)
+		want(t, "length", len(body(r)), middleware.HoldBack+2)
+		want(t, "took", time.Since(began), 23*time.Second)
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
+}
