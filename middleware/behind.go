@@ -157,10 +157,55 @@ func (b *bounds) stop() {
 	}
 }
 
+// saidBehind is what a run behind says of its answer: the request that started it tells its client
+// and the observers the same, as if the handler had run in it.
+type saidBehind struct {
+	out          policy.Outcome
+	took, queued time.Duration
+}
+
+// saysBehind notes what the run is about to answer.
+func (n *run) saysBehind() {
+	if t := n.x.refresh; t != nil && t.behind {
+		t.said.Store(&saidBehind{n.out, n.rec.received.Sub(n.began), n.x.tally.queued})
+	}
+}
+
+// ownBehind gives the request what the run in the background said that it has started, or returns
+// false where f is none, or was answered by no run of the handler.
+func (l *lookup) ownBehind(f *fill.Fill, out *policy.Outcome) bool {
+	if !l.ranBehind(f) {
+		return false
+	}
+	said := l.behind.said.Load()
+	if said == nil {
+		return false
+	}
+	out.FwdStatus, out.Stored = said.out.FwdStatus, said.out.Stored
+	l.x.tally.filled(said.took)
+	l.x.tally.queued += said.queued
+	return true
+}
+
+// observedBehind reports whether the request that has started the run in the background tells the
+// observers of it.
+func (n *run) observedBehind() bool {
+	t := n.x.refresh
+	return t != nil && t.behind && !t.left.Load() && (t.said.Load() != nil || n.hands != nil)
+}
+
 // keepBehind has the run in the background go on that the request has started, and leaves.
 func (l *lookup) keepBehind() {
 	if l.behind != nil {
 		l.behind.keep()
+	}
+}
+
+// leavesBehind notes that the request is answered by something else than the run in the background
+// that it has started.
+func (l *lookup) leavesBehind() {
+	if l.behind != nil {
+		l.behind.left.Store(true)
 	}
 }
 
@@ -171,6 +216,7 @@ func (l *lookup) giveUp(why policy.Reason, out policy.Outcome) next {
 		l.keepBehind()
 	}
 	l.leave()
+	l.leavesBehind()
 	if l.mayStandIn() && l.standIn(why, out) {
 		return answered
 	}

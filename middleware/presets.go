@@ -49,7 +49,7 @@ func logRequest(log *slog.Logger, r *http.Request, e *Event) {
 	x.Conclude(e.Outcome, false)
 	what := r.Method + " " + r.URL.RequestURI()
 	if e.Refresh {
-		what += " (refresh behind a stale response)"
+		what += " (in the background, for no client)"
 	}
 	args := []any{"status", e.Status, "took", e.Took.Round(10 * time.Microsecond), "cache", e.Outcome.String(),
 		"so", strings.TrimSpace(x.Verdict)}

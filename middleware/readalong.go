@@ -36,6 +36,7 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	switch {
 	case err != nil:
 		out.Detail = reasonLeft
+		l.leavesBehind()
 		l.x.unanswered(err, out)
 		return answered
 	case d.beside != nil:
@@ -103,7 +104,7 @@ func (l *lookup) share(f *fill.Fill, a fill.Answer, out policy.Outcome) next {
 	if !x.matches(e) || !rules.OriginOf(x.r, &x.outside).Allowed(e) {
 		return lookAgain
 	}
-	out.Collapsed, x.tally.trace = true, f.Traced
+	out.Collapsed, x.tally.trace = !l.ownBehind(f, &out), f.Traced
 	if a.Stage == fill.StageSettled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)
@@ -227,6 +228,7 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 	}
 	defer x.letGo(h)
 	l.leave()
+	l.leavesBehind()
 	out.Stale, out.Detail = true, why
 	x.deliver(e, out, now)
 	return true

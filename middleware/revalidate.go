@@ -19,6 +19,7 @@ func (n *run) serveStale() {
 	n.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.found.entry, nil, nil
 	n.out.Stale, n.out.Stored = !n.renewsEarly(), false
+	n.saysBehind()
 	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: n.found.entry})
 }
 

@@ -204,7 +204,9 @@ func (n *run) observe() {
 	if n.rec.wrote {
 		n.x.tally.filled(n.rec.received.Sub(n.began))
 	}
-	n.x.observe(n.out)
+	if !n.observedBehind() {
+		n.x.observe(n.out)
+	}
 }
 
 // over releases the requests that still wait for the response.

@@ -67,6 +67,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 // and must then find the index.
 func (n *run) settle(e *store.Entry) {
 	n.index(e)
+	n.saysBehind()
 	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: e})
 	if n.instead != nil {
 		n.f.TakeOver(n.instead) // the store does not have e yet
@@ -83,6 +84,7 @@ func (n *run) open(e *store.Entry) {
 	if e.Key != n.found.flight || n.solo {
 		n.f.Alias(e.Key)
 	}
+	n.saysBehind()
 	n.f.Decide(fill.Answer{Stage: fill.StageFlowing, Entry: e})
 }
 

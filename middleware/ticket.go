@@ -26,6 +26,8 @@ type refreshTicket struct {
 	expire    *time.Timer
 	behind    bool  // clients wait for it: see lookup.leadBehind
 	sole      *sole // what the client that started it may get alone, or nil
+	said      atomic.Pointer[saidBehind]
+	left      atomic.Bool // the client that started it waits for it no more
 
 	mu     sync.Mutex
 	placed bool // it has a place among the refreshes
