@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/freshet-go/freshet/internal/testserver"
 )
 
 // TestDocsCompile compiles and vets each ```go snippet of the pages at the root and in docs, so
@@ -128,7 +130,7 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 	if written == 0 {
 		return wrong
 	}
-	command := exec.Command("go", "vet", "./...")
+	command := exec.Command("go", testserver.GoFlags("vet", "./...")...)
 	command.Dir = reader
 	if out, err := command.CombinedOutput(); err != nil {
 		wrong = append(wrong, string(out))

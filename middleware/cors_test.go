@@ -76,7 +76,7 @@ func TestOriginsInside(t *testing.T) {
 							answer(w, r.Header.Get("Origin"))
 							w.Header().Set("Etag", `"1"`)
 							if r.URL.Path == "/long" {
-								w.Write(make([]byte, 100_000))
+								w.Write(make([]byte, 40_000))
 								return
 							}
 							io.WriteString(w, "page")

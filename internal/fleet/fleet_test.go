@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 200, "how many stories to simulate")
+	seeds = flag.Int("seeds", 400, "how many stories to simulate")
 	first = flag.Uint64("first", 1, "the seed of the first story")
 )
 

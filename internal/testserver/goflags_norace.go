@@ -1,0 +1,6 @@
+//go:build !race
+
+package testserver
+
+// goFlags: see GoFlags.
+var goFlags []string
