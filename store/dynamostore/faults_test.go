@@ -24,7 +24,7 @@ import (
 // of them: with room for a machine that is busy with other tests.
 const (
 	guardTimeout = 150 * time.Millisecond
-	budget       = 2*guardTimeout + 700*time.Millisecond
+	budget       = 2*guardTimeout + 3*time.Second
 )
 
 // credentialed lets drivers that are opened by URL find credentials.
