@@ -43,6 +43,8 @@ func TestOneEventForARunBehind(t *testing.T) {
 					t.Helper()
 					want(t, "Cache-Status", get(app, "/").Header.Get("Cache-Status"), "Freshet; "+says)
 					time.Sleep(5 * time.Second)
+					mu.Lock()
+					defer mu.Unlock()
 					want(t, "events", len(events), 1+len(more))
 					for i, event := range append([]string{says}, more...) {
 						if i < len(events) {

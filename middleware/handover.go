@@ -31,6 +31,7 @@ type sole struct {
 	made    atomic.Pointer[handed] // what the run has answered, whole
 	taken   atomic.Pointer[handed] // ... once nothing stands against it
 	settled chan struct{}          // closed when taken will not change any more
+	errors  bool                   // it gets errors alone, which set no cookie
 	once    sync.Once
 }
 
@@ -40,8 +41,11 @@ type sole struct {
 func (l *lookup) newSole() *sole {
 	x, e := &l.x, l.found.entry
 	switch {
-	case x.req.Class != rules.ClassRead, x.r.ContentLength != 0, !x.came,
-		!slices.Equal(x.arrival.header["Cookie"], x.r.Header["Cookie"]),
+	case x.req.Class != rules.ClassRead, x.r.ContentLength != 0:
+		return nil
+	case x.arrival == nil && !x.req.Credentials: // nobody knows what handlers outside have changed
+		return &sole{settled: make(chan struct{}), errors: true}
+	case !x.came, !slices.Equal(x.arrival.header["Cookie"], x.r.Header["Cookie"]),
 		x.req.Credentials && e != nil && !rules.ForEveryone(e, x.p):
 		return nil
 	}
@@ -69,7 +73,7 @@ type handed struct {
 // the run behind.
 func (n *run) handsOver(h http.Header) {
 	t := n.x.refresh
-	if t == nil || !t.behind || t.sole == nil {
+	if t == nil || !t.behind || t.sole == nil || t.sole.errors && (n.rec.status < 400 || setsCookie(h)) {
 		return
 	}
 	n.hands = &handed{status: n.rec.status, header: h.Clone(), removed: n.removed, why: n.out.Detail}

@@ -206,6 +206,8 @@ func (n *run) observe() {
 	}
 	if !n.observedBehind() {
 		n.x.observe(n.out)
+	} else if n.x.account != nil {
+		n.x.account.observed(n.out)
 	}
 }
 

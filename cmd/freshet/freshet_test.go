@@ -19,8 +19,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/freshet-go/freshet/internal/testserver"
 )
 
 var binary string // of freshet, built once
@@ -31,7 +29,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(folder, "freshet")
-	if out, err := exec.Command("go", testserver.GoFlags("build", "-o", binary, ".")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
 	var impatient context.CancelFunc
