@@ -28,7 +28,7 @@ func newBackend(t testing.TB, bytes int64) *Backend {
 }
 
 func TestBackendContract(t *testing.T) {
-	const bound = 64 << 20
+	const bound = 16 << 20
 	open := func(t *testing.T) store.Backend { return newBackend(t, bound) }
 	storetest.RunBackend(t, open, storetest.Options{AllAbilities: true, Oversize: bound / 4})
 	t.Run("in virtual time", func(t *testing.T) {
