@@ -80,7 +80,7 @@ check:
 # Three packages at once on two cores: some wait for servers and clocks, and the one that waits for longest comes first.
 # All is compiled with the race detector, also what is vetted, so that it is compiled once.
 race:
-	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 ./store/open/servertest ./...
+	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./store/open/servertest ./...
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
