@@ -21,7 +21,7 @@ test: tools check race modules
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
 # measures us against, the middleware of others that the tests of the mounts use, a driver of browsers, the AWS SDK.
 MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/cdn/cloudfront \
-	adapters/admin/browsertest store/dynamostore
+	adapters/admin/browsertest
 
 # The race detector needs a C compiler, and the tests start real servers on loopback ports: of the backends, and nginx
 # and Varnish, which stand in front of an app; everything else comes through go.mod. Varnish compiles its configuration
@@ -77,14 +77,15 @@ check:
 	$(GO) mod tidy -diff
 	CGO_ENABLED=1 $(GO) vet -race ./...
 
-# Three packages at once on two cores: some wait for servers and clocks, and the one that waits for longest comes first.
-# All is compiled with the race detector, also what is vetted, so that it is compiled once.
+# Three packages at once on two cores: some wait for servers and clocks. All is compiled with the race detector, also
+# what is vetted, so that it is compiled once.
 race:
-	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./store/open/servertest ./...
+	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./...
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
 	  $(GO) mod tidy -diff; CGO_ENABLED=1 $(GO) vet -race ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
+	cd store/dynamostore && $(GO) mod tidy -diff && CGO_ENABLED=1 $(GO) vet -race ./...
 
 # The tests of store/dynamostore with more keys and calls than make test has time for, on dynalite, and again on DynamoDB
 # Local, which needs Java.
