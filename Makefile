@@ -38,8 +38,8 @@ NO_SERVICES = [ -e $(POLICY) ] || { trap 'exit 1' INT TERM; trap "$$sudo rm -f $
 TOOLS = $${XDG_CACHE_HOME:-$$HOME/.cache}/freshet-tools
 STATSD = $(TOOLS)/statsd-0.9.0
 
-# npm's dynalite speaks DynamoDB's protocol in the tests of store/dynamostore, and so does Amazon's DynamoDB Local, which
-# is in another of its packages. Its licence forbids to pass it on: it is installed, and never in the repository.
+# npm's dynalite speaks DynamoDB's protocol in the tests of store/dynamostore, and so does Amazon's DynamoDB Local,
+# which is in another of its packages. Its licence forbids to pass it on: it is installed, and never in the repository.
 DYNALITE = $(TOOLS)/dynalite-4.0.0
 DYNAMODB_LOCAL = amplify-dynamodb-simulator-2.9.30
 NPM_INSTALL = npm install --silent --no-audit --no-fund --no-save --omit=optional --ignore-scripts --prefix
@@ -84,11 +84,12 @@ race:
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
-	  $(GO) mod tidy -diff; CGO_ENABLED=1 $(GO) vet -race ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
+	  $(GO) mod tidy -diff; CGO_ENABLED=1 $(GO) vet -race ./...; \
+	  FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
 	cd store/dynamostore && $(GO) mod tidy -diff && CGO_ENABLED=1 $(GO) vet -race ./...
 
-# The tests of store/dynamostore with more keys and calls than make test has time for, on dynalite, and again on DynamoDB
-# Local, which needs Java.
+# The tests of store/dynamostore, which make test has no time for, with many keys and calls, on dynalite, and again on
+# DynamoDB Local, which needs Java.
 test-more: tools
 	@command -v java >/dev/null || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -85,8 +85,8 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	}
 }
 
-// An app has WebDAV below one path. A DELETE or MOVE elsewhere changes its own URLs alone, whoever
-// answers it, and the caches in front get no prefix. The bytes of one host say nothing of another.
+// An app has WebDAV below one path. A DELETE or MOVE elsewhere changes its own URLs alone, whatever
+// handler answers it, and the caches in front get no prefix. One host says nothing of another.
 func TestWebDAVIsWhereItHasShown(t *testing.T) {
 	pages := []string{"/", "/a", "/a/b", "/dav/x", "/dav/x/y", "/dav/z", "/davos"}
 	for _, s := range []struct {

@@ -123,15 +123,30 @@ type sheet struct {
 func (s *sheet) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
 
 const style = `<style>
-svg{--ground:#fff;--ink:#1a1a1a;--soft:#565656;--rule:#b4b4b4;--fresh:#d5e8f7;--stale:#f6d87a;--dots:#7a5a00;--late:#fff;--stripes:#c25700;--error:#c4304a;--cross:#fff;--none:#1a1a1a}
-@media (prefers-color-scheme:dark){svg{--ground:#16181c;--ink:#f0f0f0;--soft:#b4b8be;--rule:#5a5f68;--fresh:#1d4262;--stale:#6b5410;--dots:#ffe08a;--late:#16181c;--stripes:#ff9d52;--error:#d8415e;--cross:#16181c;--none:#f4f4f4}}
-text{font:13px system-ui,"DejaVu Sans",Arial,sans-serif;fill:var(--ink)}.soft{fill:var(--soft)}.title{font-size:16px;font-weight:bold}.name{font-weight:bold}
-.small{font-size:12px}.rule{stroke:var(--rule);stroke-width:1;fill:none}.fresh{fill:var(--fresh)}.stale{fill:url(#dots)}.late{fill:url(#stripes)}.error{fill:url(#cross)}.none{fill:var(--none)}.runs{fill:var(--soft)}
+svg{--ground:#fff;--ink:#1a1a1a;--soft:#565656;--rule:#b4b4b4;--fresh:#d5e8f7;--stale:#f6d87a;
+--dots:#7a5a00;--late:#fff;--stripes:#c25700;--error:#c4304a;--cross:#fff;--none:#1a1a1a}
+@media (prefers-color-scheme:dark){svg{--ground:#16181c;--ink:#f0f0f0;--soft:#b4b8be;--rule:#5a5f68;
+--fresh:#1d4262;--stale:#6b5410;--dots:#ffe08a;--late:#16181c;--stripes:#ff9d52;--error:#d8415e;
+--cross:#16181c;--none:#f4f4f4}
+text{font:13px system-ui,"DejaVu Sans",Arial,sans-serif;fill:var(--ink)}.soft{fill:var(--soft)}
+.title{font-size:16px;font-weight:bold}.name{font-weight:bold}
+.small{font-size:12px}.rule{stroke:var(--rule);stroke-width:1;fill:none}.fresh{fill:var(--fresh)}
+.stale{fill:url(#dots)}.late{fill:url(#stripes)}.error{fill:url(#cross)}.none{fill:var(--none)}
+.runs{fill:var(--soft)}
 </style>
 <defs>
-<pattern id="dots" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5" style="fill:var(--stale)"/><circle cx="2.5" cy="2.5" r="0.9" style="fill:var(--dots)"/></pattern>
-<pattern id="stripes" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" style="fill:var(--late)"/><rect width="2.5" height="5" style="fill:var(--stripes)"/></pattern>
-<pattern id="cross" width="6" height="6" patternUnits="userSpaceOnUse"><rect width="6" height="6" style="fill:var(--error)"/><path d="M0 0L6 6M6 0L0 6" style="stroke:var(--cross);stroke-width:1"/></pattern>
+<pattern id="dots" width="5" height="5" patternUnits="userSpaceOnUse">
+<rect width="5" height="5" style="fill:var(--stale)"/>
+<circle cx="2.5" cy="2.5" r="0.9" style="fill:var(--dots)"/>
+</pattern>
+<pattern id="stripes" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+<rect width="5" height="5" style="fill:var(--late)"/>
+<rect width="2.5" height="5" style="fill:var(--stripes)"/>
+</pattern>
+<pattern id="cross" width="6" height="6" patternUnits="userSpaceOnUse">
+<rect width="6" height="6" style="fill:var(--error)"/>
+<path d="M0 0L6 6M6 0L0 6" style="stroke:var(--cross);stroke-width:1"/>
+</pattern>
 </defs>`
 
 // head writes what stands above the strips.
