@@ -230,8 +230,9 @@ var meanings = map[policy.Reason]Meaning{
 	"hard-timeout": {"The handler did not begin to answer within Policy.HardTimeout, so what is " +
 		"stale was served, or 504.", "RFC 9111 section 4.2.4",
 		"A faster handler, or a longer Policy.HardTimeout."},
-	"busy": {"There was no place among Policy.MaxRuns within Policy.MaxWait, so what is stale was " +
-		"served, or 503.", "RFC 9111 section 4.2.4",
+	"busy": {"There was no place among Policy.MaxRuns within Policy.MaxWait, or none had become " +
+		"free for as long as Policy.SoftTimeout, so what is stale was served, or 503.",
+		"RFC 9111 section 4.2.4",
 		"A faster handler, or a greater Policy.MaxRuns."},
 	"timeout": {"The handler ran for longer than Policy.Timeout.", "RFC 9111 section 4",
 		"A faster handler, or a longer Policy.Timeout."},

@@ -93,6 +93,12 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	case l.x.req.Class != rules.ClassRead: // the Cache is being closed
 		f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonWaited})
 		return l.alone(out)
+	case l.findsNoPlace():
+		f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonWaited}) // others may have to wait
+		if l.standInBusy(out) {
+			return answered
+		}
+		return l.alone(out)
 	}
 	a := l.agree(f)
 	switch {

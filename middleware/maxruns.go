@@ -35,6 +35,7 @@ type boundOf struct {
 type runLimit struct {
 	of        boundOf
 	running   int       // places that are taken
+	taken     time.Time // when the last one was
 	refreshes int       // ... by refreshes
 	queue     list.List // of *slot, in the order in which they came
 }
@@ -64,6 +65,7 @@ func (b *runLimits) take(at boundOf, refresh, queues bool) (s *slot, taken bool)
 	switch most := at.p.MaxRuns; {
 	case l.free(refresh):
 		l.running++
+		l.taken = time.Now()
 		if refresh {
 			l.refreshes++
 		}
@@ -82,6 +84,14 @@ func (b *runLimits) room(at boundOf) bool {
 	defer b.mu.Unlock()
 	l := b.m[at]
 	return l == nil || l.free(true)
+}
+
+// stuck reports whether all places are taken, and none has become free for so long.
+func (b *runLimits) stuck(at boundOf, since time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.m[at]
+	return l != nil && l.running >= at.p.MaxRuns && time.Since(l.taken) >= since
 }
 
 // count returns how many places are taken, and how many requests wait for one.
@@ -112,6 +122,7 @@ func (s *slot) free() {
 		l.refreshes--
 	}
 	if first := l.queue.Front(); first != nil {
+		l.taken = time.Now()
 		close(l.queue.Remove(first).(*slot).granted) // it has the place of s
 		return
 	}
@@ -173,6 +184,22 @@ func (x *exchange) takeSlot(ctx context.Context, wait time.Duration) (*slot, pla
 func yields(x *exchange) bool {
 	t, _ := x.r.Context().Value(ticketKey{}).(*refreshTicket)
 	return t != nil && !t.behind
+}
+
+// findsNoPlace reports whether waiting is in vain for a request that may be served stale after
+// SoftTimeout: for as long as that no place among MaxRuns has become free, for its own run or for
+// another one.
+func (l *lookup) findsNoPlace() bool {
+	x := &l.x
+	return x.p.SoftTimeout > 0 && x.p.MaxRuns > 0 &&
+		x.c.runs.stuck(boundOf{x.who, x.p}, x.p.SoftTimeout) && l.mayServeSlow(time.Now())
+}
+
+// standInBusy answers with what is stale, without a wait for a place. The request asks no handler:
+// a run behind that waits for a place is for later ones.
+func (l *lookup) standInBusy(out policy.Outcome) bool {
+	out.Hit, out.Fwd, out.TTL, out.HasTTL = true, policy.FwdNone, l.found.verdict.TTL, true
+	return l.standIn(reasonBusy, out)
 }
 
 // takePlace takes a place for the run, and answers its client where there is none.

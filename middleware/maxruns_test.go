@@ -294,6 +294,90 @@ func TestAPlaceIsFreeWhenItsHandlerHasReturned(t *testing.T) {
 	})
 }
 
+// While runs that hang have all places, a request that may be served stale waits for none: not for
+// one that its page needs, nor for a run that hangs itself. Without Root it is the same, but that
+// those who run the handler in their own goroutines wait for it.
+func TestNobodyWaitsForPlacesThatDoNotComeFree(t *testing.T) {
+	for _, mounted := range []bool{true, false} {
+		t.Run(fmt.Sprint("root ", mounted), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hangs := make(chan struct{})
+				o := &crowd{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					if o.all.Load() > 4 {
+						<-hangs
+					}
+					w.Header().Set("Cache-Control", forErrors)
+					io.WriteString(w, r.URL.Path)
+				}
+				h := newCache(t).With(policy.Policy{MaxRuns: 2, SoftTimeout: time.Second})(o)
+				if mounted {
+					h = rooted(newCache(t), policy.Policy{MaxRuns: 2, SoftTimeout: time.Second}, o)
+				}
+				for i := range 4 {
+					get(h, fmt.Sprint("/", i))
+				}
+				time.Sleep(70 * time.Second)
+				var all sync.WaitGroup
+				for i := range 2 {
+					all.Go(func() { get(h, fmt.Sprint("/", i)) })
+				}
+				time.Sleep(2 * time.Second)
+				for range 3 {
+					for i := range 4 {
+						for _, method := range []string{"GET", "HEAD"} {
+							if method == "HEAD" && !mounted {
+								continue // its own run
+							}
+							began := time.Now()
+							r := do(h, method, fmt.Sprint("/", i))
+							want(t, "status", r.StatusCode, 200)
+							status(t, r, "Freshet; hit; ttl=-12; detail=busy")
+							want(t, "waited", time.Since(began), time.Duration(0))
+						}
+					}
+				}
+				began := time.Now()
+				get(h, "/3", "Cache-Control", "no-cache")
+				want(t, "who insists waited", time.Since(began), 5*time.Second)
+				began = time.Now()
+				turnedAway(t, get(h, "/new"))
+				want(t, "who has nothing stored waited", time.Since(began), 5*time.Second)
+				close(hangs)
+				all.Wait()
+				synctest.Wait()
+				want(t, "body", body(get(h, "/3")), "/3")
+				synctest.Wait()
+				status(t, get(h, "/3"), "Freshet; hit; ttl=60")
+				want(t, "at once", o.most.Load(), int64(2))
+			})
+		})
+	}
+}
+
+// Where places come free, a request waits for one within SoftTimeout, though all are taken.
+func TestPlacesThatComeFreeAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &crowd{h: func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(300 * time.Millisecond)
+			w.Header().Set("Cache-Control", forErrors)
+			io.WriteString(w, r.URL.Path)
+		}}
+		h := rooted(newCache(t), policy.Policy{MaxRuns: 1, SoftTimeout: time.Second}, o)
+		for i := range 3 {
+			get(h, fmt.Sprint("/", i))
+		}
+		time.Sleep(70 * time.Second)
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() { status(t, get(h, fmt.Sprint("/", i)), "fwd=stale; fwd-status=200; stored") })
+			synctest.Wait()
+		}
+		all.Wait()
+		want(t, "runs", o.all.Load(), int64(6))
+	})
+}
+
 // Refreshes have half of the places at most, and none while clients wait for one.
 func TestRefreshesGiveWayToClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

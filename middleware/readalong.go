@@ -18,6 +18,12 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 		return lookAgain
 	}
 	defer l.leave()
+	if f.Answer().Stage == fill.StageAsked && l.findsNoPlace() {
+		l.keepBehind()
+		if l.standInBusy(out) {
+			return answered
+		}
+	}
 	d, err := l.await(f, l.mayStandIn())
 	if err == nil && d.Why == reasonSoft { // Stage is StageAsked
 		l.keepBehind()

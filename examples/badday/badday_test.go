@@ -79,6 +79,18 @@ func TestWhatEachFieldDoes(t *testing.T) {
 			bad:  func(p *played) int { return p.count(0, 2*each).atOnce }, least: 20, most: 4,
 		},
 		{
+			field: "MaxRuns", phases: "quiet hanging", without: 4, with: 5,
+			says: "clients in the hang that waited for an old page",
+			bad: func(p *played) (n int) {
+				for _, a := range p.answers {
+					if a.what == stale && a.waited > 0 {
+						n++
+					}
+				}
+				return n
+			}, least: 200, most: 10,
+		},
+		{
 			field: "Throttle", phases: "quiet failing", without: 5, with: 6,
 			// Two or three tries of each article in the phase, and a few more where two share a slot of what
 			// the cache remembers.
@@ -103,7 +115,7 @@ func TestWhatEachFieldDoes(t *testing.T) {
 			}, least: 20, most: 0,
 		},
 	} {
-		t.Run(tt.field, func(t *testing.T) {
+		t.Run(tt.field+" "+tt.phases, func(t *testing.T) {
 			t.Parallel()
 			d := day{each: each}
 			for _, name := range strings.Fields(tt.phases) {

@@ -26,9 +26,9 @@ type answer struct {
 type what int
 
 const (
-	hit    what = iota // a page out of the store, fresh
+	hit    what = iota // a page out of the store, of the last minute
 	made               // a page that the handler made, for this client or for another one
-	stale              // a page that was older than its lifetime
+	stale              // a page that was older than a minute
 	failed             // an answer of 500 or more
 	none               // nothing: the client lost its patience
 	kinds

@@ -51,9 +51,9 @@ func table(out io.Writer, d day, all []*played) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "The day from %s to %s. Of the requests of a phase were answered with\n",
 		clock(0), clock(d.length()))
-	b.WriteString("  hit    a fresh page out of the store\n" +
+	b.WriteString("  hit    a page of the last minute out of the store\n" +
 		"  made   a page that the handler made, for this client or another one\n" +
-		"  stale  a page that is older than its lifetime\n" +
+		"  stale  a page that is older than a minute\n" +
 		"  5xx    an error\n")
 	fmt.Fprintf(&b, "  none   nothing: the client left after %v\n", patience)
 	for i, p := range all {

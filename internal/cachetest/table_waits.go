@@ -94,6 +94,20 @@ func waits() []story {
 				}
 				g.take("when the place is free", get("/other").want("new", "stored").eventually())
 			}},
+		{name: "runs that hang have all places: what is stale is served at once", runs: 2,
+			policy: policy.Policy{MaxRuns: 1, SoftTimeout: soon}, play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(oldPage(""), held(k, fresh))
+				g.take("the first", get("/").want("old"))
+				g.take("one who waits", get("/").want("old", "detail=soft-timeout"))
+				busy := []string{"hit", "detail=busy", "ttl ~ -30", "Age ~ 90"}
+				g.take("one who does not", get("/").want("old", busy...).eventually())
+				g.take("one for HEAD", head("/").want("", busy...))
+				g.take("one for a part", get("/", "Range: bytes=1-").want("ld", append(busy, "206")...))
+				g.take("one who has it", get("/", `If-None-Match: "old"`).want("", append(busy, "304")...))
+				k.release()
+				g.take("a later one", get("/").want("new", "hit").eventually())
+			}},
 		{name: "who waits for a place gets it in turn", runs: 5,
 			policy: policy.Policy{MaxRuns: 1}, play: func(g *stage) {
 				k := newGate()
