@@ -4,6 +4,8 @@
 //	GET    /{key}   returns it, or a part of it
 //	HEAD   /{key}   reports whether it is there
 //	DELETE /{key}   removes it
+//
+// A key may have slashes, so that the base of a store's URL may have any path.
 package server
 
 import (
@@ -53,8 +55,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !s.allows(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
-	case name == "" || len(name) > maxKey || strings.Contains(name, "/"):
-		http.Error(w, "a path of one segment, of at most 1024 bytes, is allowed", http.StatusNotFound)
+	case name == "" || len(name) > maxKey || strings.HasSuffix(name, "/"):
+		http.Error(w, "the path of a value has at most 1024 bytes, and no slash at its end",
+			http.StatusNotFound)
 	default:
 		s.serve(w, r, store.Options{}.BackendKey(name))
 	}
