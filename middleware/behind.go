@@ -2,9 +2,7 @@ package middleware
 
 import (
 	"cmp"
-	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
@@ -229,27 +227,6 @@ func (l *lookup) giveUp(why policy.Reason, out policy.Outcome) next {
 	}
 	l.x.observe(out)
 	return answered
-}
-
-// overdueBody is the body of a 504, as Kinto has it.
-const overdueBody = `{"code":504,"errno":201,"error":"Gateway Timeout","message":"The response took too long to ` +
-	`make, please retry later."}`
-
-// overdueHeader is the header of a 504.
-func overdueHeader() http.Header {
-	return http.Header{
-		"Cache-Control": {"no-store"}, "Content-Type": {"application/json"},
-		"Content-Length": {strconv.Itoa(len(overdueBody))},
-	}
-}
-
-// sendOverdue sends a 504, which nobody stores.
-func (x *exchange) sendOverdue(out *policy.Outcome) {
-	x.header(overdueHeader(), nil, -1, out)
-	x.head(http.StatusGatewayTimeout)
-	if x.req.Class != rules.ClassHead {
-		x.w.Write([]byte(overdueBody))
-	}
 }
 
 // inFrontFor is how long no run in the background is begun for a key that had one in vain. foremost

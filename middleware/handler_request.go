@@ -2,8 +2,6 @@ package middleware
 
 import (
 	"context"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -121,11 +119,7 @@ func (n *run) outOfTime() bool {
 
 // writeOverdue answers in the place of a handler that returned without a word when its time was up.
 func (n *run) writeOverdue() {
-	maps.Copy(n.rec.Header(), overdueHeader())
-	n.rec.WriteHeader(http.StatusGatewayTimeout)
-	if n.x.req.Class != rules.ClassHead {
-		io.WriteString(&n.rec, overdueBody)
-	}
+	n.x.writeErrorPage(&n.rec, http.StatusGatewayTimeout, reasonHard)
 }
 
 // link ends the handler's run when nobody can use it any more: a run for a single client with that

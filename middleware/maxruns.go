@@ -3,15 +3,12 @@ package middleware
 import (
 	"container/list"
 	"context"
-	"io"
-	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
-	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -252,11 +249,7 @@ func (x *exchange) placeWithin(outer *run) (s *slot, placed bool) {
 		return s, true
 	}
 	outer.busy(x)
-	maps.Copy(x.w.Header(), x.c.unavailableHeader())
-	x.w.WriteHeader(http.StatusServiceUnavailable)
-	if x.req.Class != rules.ClassHead {
-		io.WriteString(x.w, unavailableBody)
-	}
+	x.writeErrorPage(x.w, http.StatusServiceUnavailable, reasonBusy)
 	return nil, false
 }
 

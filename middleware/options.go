@@ -102,9 +102,19 @@ type Options struct {
 	// handler has run, and the answer has the detail unsent in its Cache-Status, as it has without
 	// this option. New panics if ReadOnly is set, too. Default: off.
 	StrictInvalidation bool
-	// RetryAfter is the Retry-After of a 503 by Strict or StrictInvalidation, in whole seconds,
-	// rounded up. Default 30 seconds; negative: none, so that a handler outside may set its own.
+	// RetryAfter is the Retry-After of a 503 by Strict, StrictInvalidation or Policy.MaxRuns, in
+	// whole seconds, rounded up. Default 30 seconds; negative: none, so that a handler outside may
+	// set its own.
 	RetryAfter time.Duration
+	// ErrorPage, when not nil, writes the page of a 503 or 504 that the Cache answers itself: 503 by
+	// Strict, StrictInvalidation and Policy.MaxRuns, 504 by Policy.HardTimeout. The reason is the
+	// detail of Cache-Status: store-error, journal-lost, busy or hard-timeout. ErrorPage sets
+	// Content-Type and other fields, and writes the body. The status, Content-Length, no-store and,
+	// where ErrorPage sets none, Retry-After come from the Cache. r is the client's request, or of a
+	// run in the background that one's copy; do not change it. The Cache calls ErrorPage from many
+	// goroutines at once, while a store or a handler is sick: the page should need neither. Nil:
+	// HTML for clients that ask for it, as browsers do, and else JSON as Kinto has it.
+	ErrorPage func(w http.ResponseWriter, r *http.Request, status int, detail policy.Reason)
 	// DebugKey lets who knows it ask a running app for its decisions: a request whose field
 	// Freshet-Debug has a token of [DebugToken] made with the key gets the explanation in the field
 	// Freshet-Explain of its response, which says private then. Neither field reaches a key, a

@@ -1,0 +1,106 @@
+package middleware_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// selfAnswered are apps for whose page the cache answers itself, with a status and a reason.
+var selfAnswered = []struct {
+	name   string
+	status int
+	detail string
+	app    func(*testing.T, middleware.Options) http.Handler
+}{
+	{"Strict", 503, "store-error", func(t *testing.T, o middleware.Options) http.Handler {
+		pages, fault := failingStore(t)
+		down := errors.New("down")
+		fault.Store(&down)
+		o.Strict = true
+		return newCacheOn(t, pages, o).Handler(madeIn(0))
+	}},
+	{"MaxRuns", 503, "busy", func(t *testing.T, o middleware.Options) http.Handler {
+		h := newCache(t, o).With(policy.Policy{MaxRuns: 1})(madeIn(time.Minute))
+		go get(h, "/other")
+		synctest.Wait()
+		return h
+	}},
+	{"MaxRuns inside", 503, "busy", func(t *testing.T, o middleware.Options) http.Handler {
+		c := newCache(t, o)
+		h := c.Handler(c.With(policy.Policy{MaxRuns: 1})(madeIn(time.Minute)))
+		go get(h, "/other")
+		synctest.Wait()
+		return h
+	}},
+	{"HardTimeout", 504, "hard-timeout", func(t *testing.T, o middleware.Options) http.Handler {
+		return rooted(newCache(t, o), policy.Policy{HardTimeout: time.Second}, madeIn(time.Minute))
+	}},
+	{"HardTimeout, its own run", 504, "hard-timeout", func(t *testing.T, o middleware.Options) http.Handler {
+		return newCache(t, o).With(policy.Policy{HardTimeout: time.Second})(
+			http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	}},
+}
+
+// What the cache answers itself is HTML for browsers, JSON for others, and the app's own page where
+// it has one.
+func TestErrorPages(t *testing.T) {
+	const firefox = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+	own := func(w http.ResponseWriter, r *http.Request, status int, detail policy.Reason) {
+		w.Header().Set("Content-Language", "fr")
+		w.Header().Set("Cache-Control", "max-age=60") // does not count
+		w.WriteHeader(200)                            // nor does this
+		fmt.Fprintf(w, "<!doctype html><h1>Désolé</h1> %s %d %s", r.URL.Path, status, detail)
+	}
+	panics := func(http.ResponseWriter, *http.Request, int, policy.Reason) { panic("boom") }
+	for _, s := range selfAnswered {
+		for _, tt := range []struct {
+			name, accept string
+			page         func(http.ResponseWriter, *http.Request, int, policy.Reason)
+			kind, body   string
+		}{
+			{"a program", "", nil, "application/json", fmt.Sprintf(`{"code":%d,"errno":201,`, s.status)},
+			{"anything", "*/*", nil, "application/json", `please retry later."}`},
+			{"both", "application/json, text/html", nil, "application/json", `"errno":201`},
+			{"a browser", firefox, nil, "text/html; charset=utf-8",
+				"<h1>" + http.StatusText(s.status) + "</h1>"},
+			{"the app's", "*/*", own, "text/html; charset=utf-8",
+				fmt.Sprintf("Désolé</h1> / %d %s", s.status, s.detail)},
+			{"a page that panics", firefox, panics, "text/html; charset=utf-8",
+				"<h1>" + http.StatusText(s.status) + "</h1>"},
+		} {
+			t.Run(s.name+", "+tt.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h := s.app(t, middleware.Options{ErrorPage: tt.page, Log: discard})
+					for _, method := range []string{"GET", "HEAD"} {
+						r := do(h, method, "/", "Accept", tt.accept)
+						got := body(r)
+						want(t, "status", r.StatusCode, s.status)
+						status(t, r, s.detail)
+						want(t, "Content-Type", r.Header.Get("Content-Type"), tt.kind)
+						want(t, "Cache-Control", r.Header.Get("Cache-Control"), "no-store")
+						want(t, "Retry-After", r.Header.Get("Retry-After"),
+							map[int]string{503: "30"}[s.status])
+						if tt.page != nil && tt.accept == "*/*" {
+							want(t, "Content-Language", r.Header.Get("Content-Language"), "fr")
+						}
+						if method == "GET" {
+							want(t, "Content-Length", r.Header.Get("Content-Length"), fmt.Sprint(len(got)))
+						}
+						if strings.Contains(got, tt.body) != (method == "GET") {
+							t.Errorf("%s: the body is %s", method, got)
+						}
+					}
+					time.Sleep(10 * time.Minute)
+				})
+			})
+		}
+	}
+}
