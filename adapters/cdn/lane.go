@@ -61,6 +61,7 @@ type item struct {
 	picked      bool          // it is not in the queue any more
 
 	failed  error     // of the last try; nil: there was none
+	refused bool      // that is for good
 	tries   int       // how often it was in a batch that failed
 	strikes int       // ... though the target took others meanwhile
 	seen    int       // what lane.well was at the last failure

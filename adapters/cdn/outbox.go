@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -219,6 +220,8 @@ type Owed struct {
 	Count     int       // of tags, URLs and prefixes; a purge of everything counts as one
 	Since     time.Time // when the oldest of them was asked for
 	LastError error     // of this process's last try; nil: it has not failed, or there was none
+
+	refused bool // LastError is for good
 }
 
 // OwedError is the error of [Outbox.Wait] and [Outbox.Close] when targets still owe.
@@ -242,8 +245,20 @@ func (e *OwedError) Error() string {
 	return fmt.Sprintf("cdn: %s: %v", text.String(), e.Err)
 }
 
-// Unwrap returns why the wait ended.
-func (e *OwedError) Unwrap() error { return e.Err }
+// Unwrap returns why the wait ended, and the targets' last errors.
+func (e *OwedError) Unwrap() []error {
+	all := []error{e.Err}
+	for _, o := range e.Owed {
+		if o.LastError != nil {
+			all = append(all, o.LastError)
+		}
+	}
+	return all
+}
+
+// errRefused is why a wait ends for a purge that a target refuses.
+var errRefused = errors.New("a target refuses it, so that waiting is in vain: mend what the target " +
+	"names; it is asked again")
 
 // Each calls yield with what each target owes, as Owed has it, until yield returns false. By it a
 // package that does not know this one, such as adapters/admin, finds out.
@@ -255,23 +270,28 @@ func (e *OwedError) Each(yield func(target string, names int, since time.Time, l
 	}
 }
 
-// Wait waits until all targets have taken what the ticket stands for, or ctx is done. Then its error
-// is an [*OwedError] that names each target that has not.
-// The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
+// Wait waits until all targets have taken what the ticket stands for, one of them has refused a part
+// of it by an error of [KindPermanent] or [KindAuthentication], or ctx is done. In the last two cases
+// its error is an [*OwedError] that names each target that has not; errors.As finds the target's own
+// [*Error]. The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
-	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1, held: true})
+	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1, held: true, refused: true})
 }
 
-// waits says what is waited for besides what this process has been asked for by the app.
-type waits struct{ adopted, clients, held bool }
+// waits says what is waited for besides what this process has been asked for by the app, and
+// whether the wait ends for what is refused.
+type waits struct{ adopted, clients, held, refused bool }
 
 func (b *Outbox) wait(ctx context.Context, number uint64, also waits) error {
 	for {
 		b.mu.Lock()
 		owed, moved := b.owed(number, also), b.moved
 		b.mu.Unlock()
-		if len(owed) == 0 {
+		switch {
+		case len(owed) == 0:
 			return nil
+		case also.refused && slices.ContainsFunc(owed, func(o Owed) bool { return o.refused }):
+			return &OwedError{owed, errRefused}
 		}
 		select {
 		case <-moved:
@@ -302,8 +322,8 @@ func (b *Outbox) owed(number uint64, also waits) (all []Owed) {
 		if o.Since.Before(all[last].Since) {
 			all[last].Since = o.Since
 		}
-		if all[last].LastError == nil {
-			all[last].LastError = o.LastError
+		if all[last].LastError == nil || o.refused && !all[last].refused {
+			all[last].LastError, all[last].refused = o.LastError, o.refused
 		}
 	}
 	return all
@@ -318,8 +338,8 @@ func (l *lane) owed(number uint64, also waits) Owed {
 		if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
 			o.Since = i.since
 		}
-		if o.LastError == nil {
-			o.LastError = i.failed
+		if o.LastError == nil || i.refused && !o.refused {
+			o.LastError, o.refused = i.failed, i.refused
 		}
 	}
 	return o
@@ -329,7 +349,7 @@ func (l *lane) owed(number uint64, also waits) Owed {
 // that owes nothing. It lists the store's keys.
 func (b *Outbox) Owed(ctx context.Context) ([]Owed, error) {
 	b.mu.Lock()
-	all := b.owed(math.MaxUint64, waits{true, true, true})
+	all := b.owed(math.MaxUint64, waits{adopted: true, clients: true, held: true})
 	b.mu.Unlock()
 	if b.keeper == nil {
 		return all, nil
@@ -351,7 +371,7 @@ func (b *Outbox) Close(ctx context.Context) error {
 	b.mu.Unlock()
 	err := b.wait(ctx, math.MaxUint64, waits{adopted: true, clients: true})
 	b.mu.Lock()
-	held := b.owed(math.MaxUint64, waits{true, true, true})
+	held := b.owed(math.MaxUint64, waits{adopted: true, clients: true, held: true})
 	b.mu.Unlock()
 	if err == nil && len(held) > 0 {
 		err = &OwedError{held, middleware.ErrUnsent}

@@ -254,6 +254,56 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// Who waits for a purge that a target refuses for good gets the target's error at once, and not
+// that of the time-out; one that was sent together with it is waited for.
+func TestAWaitEndsWhereATargetRefuses(t *testing.T) {
+	for _, kind := range []cdn.Kind{cdn.KindPermanent, cdn.KindAuthentication} {
+		t.Run(kind.String(), func(t *testing.T) { waitsForRefused(t, kind) })
+	}
+}
+
+func waitsForRefused(t *testing.T, kind cdn.Kind) {
+	synctest.Test(t, func(t *testing.T) {
+		edge, other := &fakeTarget{name: "edge"}, &fakeTarget{name: "other"}
+		b := open(t, cdn.Options{Targets: []cdn.Target{edge, other}})
+		edge.set(failsWith("bad", &cdn.Error{Target: "edge", Kind: kind, Status: 401,
+			Err: errors.New("the token is wrong")}))
+		began := time.Now()
+		good, bad := purge(t, b, tags("good")), purge(t, b, tags("bad"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := b.Wait(ctx, good); kind == cdn.KindPermanent && err != nil {
+			t.Errorf("a purge beside it: %v", err)
+		}
+		for range 2 {
+			err := b.Wait(ctx, bad)
+			refusal, ok := errors.AsType[*cdn.Error](err)
+			owed, _ := errors.AsType[*cdn.OwedError](err)
+			if !ok || refusal.Status != 401 || owed == nil || len(owed.Owed) == 0 ||
+				owed.Owed[0].Target != "edge" || !strings.Contains(err.Error(), "the token is wrong") ||
+				errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the wait ended with %v", err)
+			}
+		}
+		if waited := time.Since(began); waited > 10*time.Second {
+			t.Errorf("waited for %v", waited)
+		}
+		edge.set(nil)
+		time.Sleep(6 * time.Minute)
+		if err := b.Wait(ctx, bad); err != nil {
+			t.Errorf("once the token is right: %v", err)
+		}
+		edge.set(failsWith("down", errDown)) // as it is now, and may pass
+		short, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := b.Wait(short, purge(t, b, tags("down"))); !errors.Is(err, context.DeadlineExceeded) ||
+			!errors.Is(err, errDown) {
+			t.Errorf("a target that is down: %v", err)
+		}
+		edge.set(nil)
+	})
+}
+
 // A target's rate is kept without a failure.
 func TestPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,6 +40,7 @@ func (l *lane) fail(b *batch, e *Error) {
 		l.demanded, l.pause = retry > 0, now.Add(pause)
 		l.putBehind(left, e, now)
 	}
+	l.out.move() // for those who wait for what is refused
 	l.warn(e, now, pause)
 }
 
@@ -128,6 +129,7 @@ func (l *lane) putApart(items []*item, e *Error, now time.Time) {
 // note notes a failure of a batch of n items, of which the item was one.
 func (i *item) note(e *Error, well, n int) {
 	i.failed, i.seen, i.most = e, well, max(1, n/2)
+	i.refused = n == 1 && e.Kind == KindPermanent || e.Kind == KindAuthentication
 	i.tries++
 }
 
