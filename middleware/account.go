@@ -291,7 +291,7 @@ func (x *exchange) entryFacts(s *stored) []explain.Fact {
 	all := []explain.Fact{
 		{What: "found", Value: fmt.Sprintf("a response with status %d and %d bytes, stored %s",
 			e.Status, len(e.Body), e.Received.UTC().Format(time.RFC3339))},
-		{What: "lifetime", Value: e.Fresh.String(), Source: lifetimeOf(e),
+		{What: "lifetime", Value: e.Fresh.String(), Source: x.lifetimeOf(e),
 			RFC: "RFC 9111 section 4.2.1"},
 		{What: "age", Value: e.CurrentAge(now).Truncate(time.Second).String(),
 			RFC: "RFC 9111 section 4.2.3"},
@@ -322,7 +322,7 @@ func (x *exchange) entryFacts(s *stored) []explain.Fact {
 // earlyFacts say when a hit renews a response before it is stale.
 func (x *exchange) earlyFacts(e *store.Entry) (all []explain.Fact) {
 	p := rules.EarlyPolicy(x.p, e)
-	if p == nil {
+	if p == nil || x.isFailure(e) {
 		return nil
 	}
 	add := func(value, source string) {
@@ -381,7 +381,13 @@ func validatorFacts(e *store.Entry) (all []explain.Fact) {
 	return all
 }
 
-func lifetimeOf(e *store.Entry) string {
+func (x *exchange) lifetimeOf(e *store.Entry) string {
+	switch {
+	case x.isFailure(e) && e.Fresh < min(x.p.FailureTTL, rules.MaxFailureTTL):
+		return "the response's Retry-After, which is less than Policy.FailureTTL" + x.policySource(nil)
+	case x.isFailure(e):
+		return "Policy.FailureTTL" + x.policySource(nil)
+	}
 	if e.Announced || e.Anonymous {
 		return "the operator's or a guess"
 	}

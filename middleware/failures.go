@@ -37,6 +37,9 @@ func (x *exchange) takeFailure(f *found, now time.Time) {
 	}
 }
 
+// isFailure reports whether e is a failure of what the request asks for.
+func (x *exchange) isFailure(e *store.Entry) bool { return e.Key == rules.FailureKey(x.req.Key) }
+
 // mayTake reports whether a stored failure is about what the request asks for, and newer than the
 // response that is stored.
 func (x *exchange) mayTake(e, response *store.Entry, now time.Time) bool {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -278,5 +280,38 @@ func TestAFailureWithinTwoMounts(t *testing.T) {
 		get(h, "/")
 		want(t, "status", get(h, "/").StatusCode, 500)
 		want(t, fmt.Sprint("runs of ", c), s.runs.Load(), c.runs)
+	}
+}
+
+// What explains a stored failure says whose its lifetime is, and of no refresh before its end.
+func TestAStoredFailureExplained(t *testing.T) {
+	for after, source := range map[string]string{
+		"": "Policy.FailureTTL", "3600": "Policy.FailureTTL", "2": "Retry-After",
+	} {
+		t.Run("Retry-After "+after, func(t *testing.T) {
+			c := newCache(t)
+			h := rooted(c, policy.Policy{FailureTTL: 5 * time.Second, EagerRefresh: 0.5, XFetch: 1},
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if after != "" {
+						w.Header().Set("Retry-After", after)
+					}
+					w.WriteHeader(503)
+				}))
+			var w *httptest.ResponseRecorder
+			for range 2 {
+				w = httptest.NewRecorder()
+				h.ServeHTTP(w, requesting("GET", "/"))
+			}
+			status(t, w.Result(), "detail=failure")
+			x, err := c.Explain(t.Context(), requesting("GET", "/"), middleware.ExplainOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := x.String()
+			if strings.Contains(text, "renewed early") || strings.Contains(text, "a guess") ||
+				!strings.Contains(text, source) {
+				t.Errorf("of a stored failure it says\n%s", text)
+			}
+		})
 	}
 }
