@@ -22,6 +22,12 @@ func TestErrors(t *testing.T) {
 			"a lifetime such as 60s"}},
 		{"/x = 60s, cach 1h",
 			[]string{`/x: "cach 1h": there is no such word: allowed are a lifetime`, "stale"}},
+		{"/x = 60s, cach 1h", []string{"there is no such word: allowed"}},
+		{"/x = 60s, sotf-timeout 1s", []string{"there is no such word (did you mean soft-timeout?): allowed"}},
+		{"/x = 60s, tag a", []string{"there is no such word (did you mean tags?): allowed"}},
+		{"/x = 60s, Max_Runs 3", []string{"there is no such word (did you mean max-runs?): allowed"}},
+		{"/x = 60s, hardtimeout 2s", []string{"did you mean hard-timeout?"}},
+		{"/x = 60s, everything", []string{"there is no such word: allowed"}},
 		{"/x = 60 s", []string{`"60 s": allowed is one value behind it`}},
 		{"/x = 60s shared", []string{`"60s shared": words have commas between them: 60s, shared`}},
 		{"[rulez]\n/x = pass\n/y = 1m", []string{"freshet.ini:3: this looks like a rule, and stands " +

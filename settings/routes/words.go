@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/spelling"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/settings"
 )
@@ -156,7 +157,7 @@ func readWord(text string) (w *word, args []string, err error) {
 		return &words[0], args, nil
 	}
 	if w = named(args[0]); w == nil {
-		return nil, nil, errors.New("there is no such word: " + allowed())
+		return nil, nil, errors.New("there is no such word" + meant(args[0]) + ": " + allowed())
 	}
 	return w, args[1:], nil
 }
@@ -168,6 +169,25 @@ func named(name string) *word {
 		return nil
 	}
 	return &words[i]
+}
+
+// meant guesses which word was meant: " (did you mean tags?)", or nothing.
+func meant(name string) string {
+	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	best, least := "", 2+len(name)/4
+	for _, w := range words {
+		d := spelling.Distance(name, w.name)
+		if spelling.OneSlip(name, w.name) {
+			d = min(d, 1) // with two letters swapped, too
+		}
+		if d < least && w.name != lifetime {
+			best, least = w.name, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (did you mean " + best + "?)"
 }
 
 func allowed() string {
