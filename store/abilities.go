@@ -105,7 +105,8 @@ func flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 	lister, ok := As[Lister](b)
 	if !ok { // permanent: it says nothing against the server
 		return 0, &Error{Backend: "store", Op: "flush", Kind: KindPermanent,
-			Err: fmt.Errorf("backend %T cannot remove all keys of a prefix: %w", b,
+			Err: fmt.Errorf("the store has no list of its keys, and so cannot remove those of the "+
+				"prefix %q: have its own server do so, or let them expire: %w", prefix,
 				errors.ErrUnsupported)}
 	}
 	for key, err := range lister.List(ctx, prefix) {

@@ -34,15 +34,18 @@ func init() {
 var shipped = []struct {
 	kind, path string
 	schemes    []string
+	more       string // to be said where it is not imported
 }{
 	{"redis", "github.com/freshet-go/freshet/store/redisstore",
-		[]string{"redis", "rediss", "redis+sentinel", "redis+cluster"}},
+		[]string{"redis", "rediss", "redis+sentinel", "redis+cluster"}, ""},
 	{"postgresql", "github.com/freshet-go/freshet/store/pgstore", []string{"postgres",
-		"postgresql"}},
-	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
-	{"http", "github.com/freshet-go/freshet/store/httpstore", []string{"http+store", "https+store"}},
-	{cachekit, "github.com/freshet-go/freshet/store/cachekitstore", []string{cachekit}},
-	{"dynamodb", "github.com/freshet-go/freshet/store/dynamostore", []string{"dynamodb"}},
+		"postgresql"}, ""},
+	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}, ""},
+	{"http", "github.com/freshet-go/freshet/store/httpstore", []string{"http+store", "https+store"}, ""},
+	{cachekit, "github.com/freshet-go/freshet/store/cachekitstore", []string{cachekit}, ""},
+	{"dynamodb", "github.com/freshet-go/freshet/store/dynamostore", []string{"dynamodb"}, "; the " +
+		"freshet command is built without it: in its place, call store.Migrate, store.Probe or " +
+		"store.Flush in a program of your own, with open.Backend"},
 }
 
 // driverOf returns the driver of a scheme, in lower case, or an error that says how to get one.
@@ -55,7 +58,7 @@ func driverOf(scheme string) (drivers.Driver, error) {
 	for _, s := range shipped {
 		if slices.Contains(s.schemes, scheme) {
 			return drivers.Driver{}, fmt.Errorf("open: no driver for %s:// is imported: add "+
-				"import _ %q", scheme, s.path)
+				"import _ %q%s", scheme, s.path, s.more)
 		}
 	}
 	return drivers.Driver{}, fmt.Errorf("open: no driver for %.30q is imported: allowed are %s",
@@ -75,7 +78,7 @@ func driverOfKind(kind string) (drivers.Driver, error) {
 	for _, s := range shipped {
 		if s.kind == kind {
 			return drivers.Driver{}, fmt.Errorf("no driver of that kind is imported: add import "+
-				"_ %q", s.path)
+				"_ %q%s", s.path, s.more)
 		}
 		if !slices.Contains(kinds, s.kind) {
 			others = append(others, s.kind)
