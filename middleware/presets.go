@@ -12,8 +12,9 @@ import (
 // Development returns the Options of a Cache on a developer's machine. They differ from the zero
 // value, which is for production, in these:
 //
-//   - Observe logs a line for each request: the method and the target, the status, the time, the
-//     words of Cache-Status, and in plain words what the cache did and what to change.
+//   - Observe logs a line for each request of a mount: the method and the target, the status, the
+//     time, the words of Cache-Status, and in plain words what the cache did and what to change. A
+//     request that meets [Cache.Changes] alone is none of a mount.
 //   - ClientsRevalidate is set, so that a reload in the browser shows what the app has now.
 //   - StoreTimeout is 10 seconds and StallTimeout none, so that a breakpoint breaks nothing.
 //
