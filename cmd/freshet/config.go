@@ -122,7 +122,7 @@ func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error)
 	}
 	for _, g := range configGroups() {
 		for _, row := range g.rows {
-			c.Settings = append(c.Settings, f.show(g, row, given, loaded))
+			c.Settings = append(c.Settings, f.show(g, row, given, loaded, environ))
 		}
 	}
 	if app, wrong := chooseStore(open.Choice{}, loaded, environ); wrong == nil {
@@ -140,6 +140,7 @@ func checkCommands(loaded *settings.Settings) error {
 // show finds a setting's value and where it came from.
 func (f *proxyFlags) show(
 	g group, row settings.Setting, given map[string]string, loaded *settings.Settings,
+	environ []string,
 ) shownSetting {
 	s := shownSetting{
 		Name: row.Name, Variable: settings.Environ(row.Name), Origin: "default",
@@ -152,6 +153,7 @@ func (f *proxyFlags) show(
 		s.Flag = "--" + flagName(row.Name)
 	}
 	value, set := given[flagName(row.Name)]
+	key, variable := open.EncryptionFrom(row.Name, environ)
 	switch {
 	case isFlag && set:
 		s.Origin = "flag " + s.Flag
@@ -160,6 +162,8 @@ func (f *proxyFlags) show(
 	case loaded.Origin(row.Name) != "":
 		value, _ = settings.Get(loaded, row.Name, "", settings.Text)
 		s.Origin = loaded.Origin(row.Name)
+	case key != "":
+		value, s.Origin = key, "environment variable "+variable
 	case row.Default == "":
 		return s
 	default:

@@ -179,3 +179,30 @@ func TestCommandsWithEncryption(t *testing.T) {
 		}
 	}
 }
+
+// freshet config says that there is a key, and where it came from, and not which.
+func TestConfigWithAKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "old.keys")
+	if err := os.WriteFile(file, []byte(nextKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		environ []string
+		lines   []string // each with words between spaces
+	}{
+		{nil, []string{"cache_encryption_key - default", "cache_encryption_old_keys - default"}},
+		{[]string{"FRESHET_MASTER_KEY=" + masterKey, "FRESHET_OLD_MASTER_KEYS_FILE=" + file}, []string{
+			"cache_encryption_key *** environment variable FRESHET_MASTER_KEY ",
+			"cache_encryption_old_keys *** environment variable FRESHET_OLD_MASTER_KEYS_FILE "}},
+		{[]string{"FRESHET_CACHE_ENCRYPTION_KEY=file:" + file}, []string{
+			"cache_encryption_key *** environment variable FRESHET_CACHE_ENCRYPTION_KEY "}},
+	} {
+		said := strings.Join(strings.FieldsFunc(tells(t, exitOK, c.environ, "config"),
+			func(r rune) bool { return r == ' ' }), " ")
+		for _, line := range c.lines {
+			if !strings.Contains(said, "\n"+line) {
+				t.Errorf("with %.40q it does not say %q", c.environ, line)
+			}
+		}
+	}
+}

@@ -118,11 +118,33 @@ func (p *parsed) encrypt(b store.Backend, keys sealedstore.Keys) (store.Backend,
 }
 
 // The environment variables that ask for encryption, and the settings that they stand for.
-var encrypting = []struct{ setting, variable, kind string }{
+var encrypting = []encryptionVariable{
 	{"cache_encryption_key", "FRESHET_MASTER_KEY", "env"},
 	{"cache_encryption_key", "FRESHET_MASTER_KEY_FILE", "file"},
 	{"cache_encryption_old_keys", "FRESHET_OLD_MASTER_KEYS", "env"},
 	{"cache_encryption_old_keys", "FRESHET_OLD_MASTER_KEYS_FILE", "file"},
+}
+
+type encryptionVariable struct{ setting, variable, kind string }
+
+// value is what the setting would say of a variable that has a text.
+func (e encryptionVariable) value(text string) string {
+	if e.kind == "file" {
+		return "file:" + text
+	}
+	return "env:" + e.variable
+}
+
+// EncryptionFrom returns what FRESHET_MASTER_KEY and its kin in environ say in the place of the
+// setting cache_encryption_key or cache_encryption_old_keys, and the variable that says so: where
+// the keys are, as in "env:FRESHET_MASTER_KEY", and never which. Two empty texts: they say nothing.
+func EncryptionFrom(setting string, environ []string) (value, name string) {
+	for _, e := range encrypting {
+		if text := lookup(environ, e.variable); text != "" && e.setting == setting {
+			return e.value(text), e.variable
+		}
+	}
+	return "", ""
 }
 
 // encryptedBy adds to the settings what those variables say. Two that say different things are an
@@ -133,10 +155,7 @@ func (v values) encryptedBy(environ []string) error {
 		if text == "" {
 			continue
 		}
-		set := said{"env:" + e.variable, "environment variable " + e.variable, true}
-		if e.kind == "file" {
-			set.value = "file:" + text
-		}
+		set := said{e.value(text), "environment variable " + e.variable, true}
 		if other, there := v[e.setting]; there && other.value != set.value {
 			return fmt.Errorf("open: the %s and %s (%s) both say where the key is: keep one",
 				set.origin, e.setting, other.origin)
