@@ -77,10 +77,11 @@ check:
 	$(GO) mod tidy -diff
 	CGO_ENABLED=1 $(GO) vet -race ./...
 
-# Three packages at once on two cores: some wait for servers and clocks. All is compiled with the race detector, also
-# what is vetted, so that it is compiled once.
+# Three packages at once on two cores: some wait for servers and clocks, and those that wait for longest come first. All
+# is compiled with the race detector, also what is vetted, so that it is compiled once.
+LONGEST = ./store/open/servertest ./store/pgstore ./store/memcachestore ./store/redisstore
 race:
-	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m ./...
+	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 -timeout 20m $(LONGEST) ./...
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \

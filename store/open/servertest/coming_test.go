@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -25,7 +26,10 @@ var patient = guardstore.Options{Timeout: time.Minute, SetTimeout: time.Minute}
 // Right after a miss, or a POST whose response is stored, the same client's next request is
 // answered from that page, whatever it wants of it and wherever the page goes.
 func TestTheNextRequestOfTheSameClient(t *testing.T) {
-	const rounds = 50
+	rounds := 10
+	if os.Getenv("FRESHET_TEST_SOAK") != "" {
+		rounds = 50
+	}
 	postgres := testserver.SharedPostgres(t).URL
 	migrated(t, postgres)
 	for name, url := range map[string]string{

@@ -146,11 +146,24 @@ func redisDo(t *testing.T, s *testserver.Server, args ...any) {
 	}
 }
 
-// postgresReadOnly changes what new transactions of everyone's may do.
+// postgresReadOnly changes what new transactions may do, and returns when a session that begins has
+// the change: by then PostgreSQL has signalled all others, which read it before their next command.
 func postgresReadOnly(t *testing.T, s *testserver.Server, on string) {
 	t.Helper()
 	postgresDo(t, s, "SET default_transaction_read_only = off",
 		"ALTER SYSTEM SET default_transaction_read_only = "+on, "SELECT pg_reload_conf()")
+	ctx := context.Background()
+	for got := ""; got != on; {
+		conn, err := pgx.Connect(ctx, s.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = conn.QueryRow(ctx, "SHOW default_transaction_read_only").Scan(&got)
+		conn.Close(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func postgresDo(t *testing.T, s *testserver.Server, statements ...string) {

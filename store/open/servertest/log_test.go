@@ -68,6 +68,7 @@ func child(url string) {
 func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
+			t.Parallel() // most of the time passes in waiting
 			server := k.start(t)
 			migrated(t, server.URL)
 			join := "?"

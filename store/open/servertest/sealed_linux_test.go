@@ -62,47 +62,84 @@ func hidden() []string {
 	return []string{secretText, digest}
 }
 
-// onDisk returns all that the server has written, after it was made to write it.
-var onDisk = map[string]func(t *testing.T, s *testserver.Server) []byte{
-	"redis": func(t *testing.T, s *testserver.Server) []byte {
-		redisDo(t, s, "CONFIG", "SET", "rdbcompression", "no")
-		redisDo(t, s, "SAVE")
-		return append(files(t, s.Dir), memory(t, s)...)
-	},
-	"postgresql": func(t *testing.T, s *testserver.Server) []byte {
-		postgresDo(t, s, "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
-		return files(t, s.Dir)
-	},
-	"memcached": memory,
+// search looks for texts in all that is read, and remembers the surroundings of each that is there.
+type search struct {
+	texts  []string
+	found  map[string]string
+	length int64
+	buffer []byte
 }
 
-func files(t *testing.T, folder string) (all []byte) {
+func searchFor(texts ...string) *search {
+	return &search{texts: texts, found: make(map[string]string), buffer: make([]byte, 1<<20)}
+}
+
+// read reads in pieces, each of which begins with the end of the one before it.
+func (s *search) read(r io.Reader) {
+	const overlap = 200
+	kept := 0
+	for {
+		n, err := io.ReadFull(r, s.buffer[kept:])
+		piece := s.buffer[:kept+n]
+		for _, text := range s.texts {
+			if at := bytes.Index(piece, []byte(text)); at >= 0 {
+				s.found[text] = string(piece[max(at-100, 0):min(at+100, len(piece))])
+			}
+		}
+		s.length += int64(n)
+		if err != nil {
+			return
+		}
+		kept = copy(s.buffer, piece[len(piece)-overlap:])
+	}
+}
+
+// onDisk reads all that the server has written, after it was made to write it.
+var onDisk = map[string]func(t *testing.T, s *testserver.Server, in *search){
+	"redis": func(t *testing.T, s *testserver.Server, in *search) {
+		redisDo(t, s, "CONFIG", "SET", "rdbcompression", "no")
+		redisDo(t, s, "SAVE")
+		in.files(t, s.Dir)
+		in.memory(t, s)
+	},
+	"postgresql": func(t *testing.T, s *testserver.Server, in *search) {
+		postgresDo(t, s, "CHECKPOINT", "SELECT pg_switch_wal()", "CHECKPOINT")
+		in.files(t, s.Dir)
+	},
+	"memcached": func(t *testing.T, s *testserver.Server, in *search) { in.memory(t, s) },
+}
+
+func (s *search) files(t *testing.T, folder string) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
-		content, err := os.ReadFile(name)
+		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) { // the server removes files meanwhile
 			return nil
 		}
-		all = append(append(all, name...), content...)
-		return err
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		s.read(strings.NewReader(name))
+		s.read(f)
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
 }
 
-// memory returns what can be read and written of the server's process: its heap and the like.
-func memory(t *testing.T, s *testserver.Server) (all []byte) {
+// memory reads what can be read and written of the server's process: its heap and the like.
+func (s *search) memory(t *testing.T, server *testserver.Server) {
 	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", s.Pid()))
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", server.Pid()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.Pid()))
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", server.Pid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,47 +151,45 @@ func memory(t *testing.T, s *testserver.Server) (all []byte) {
 			!strings.HasPrefix(mode, "rw") {
 			continue
 		}
-		part, err := io.ReadAll(io.NewSectionReader(mem, from, to-from))
-		if err != nil && len(part) == 0 {
-			continue // [vvar] and its like
-		}
-		all = append(all, part...)
+		s.read(io.NewSectionReader(mem, from, to-from)) // nothing of [vvar] and its like
 	}
-	return all
 }
 
 // In the files and the memory of each server, and in the files of a folder, no byte of a page, its
 // URL, its header, its tags or its invalidations is found, nor its digest. In the clear, all is.
 func TestNothingIsFoundOnServers(t *testing.T) {
-	look := func(t *testing.T, sealed bool, o open.Options, rawURL string, found func() []byte) {
+	const prefix = "freshet:"
+	look := func(t *testing.T, sealed bool, o open.Options, rawURL string, read func(*search)) {
 		t.Helper()
 		if sealed {
 			o.Encrypt = sealedstore.Keys{Key: sealedKey(t, 'a')}
 		}
-		b, prefix := sealedOver(t, rawURL, o)
-		fillSecret(t, b, prefix)
-		all := found()
+		b, p := sealedOver(t, rawURL, o)
+		fillSecret(t, b, p)
+		in := searchFor(append(hidden(), prefix)...)
+		read(in)
 		for _, text := range hidden() {
-			if got := bytes.Contains(all, []byte(text)); got == sealed {
-				at := max(bytes.Index(all, []byte(text)), 0)
-				t.Errorf("%q is found: %t, in %d bytes; sealed: %t; there: %q", text, got, len(all),
-					sealed, all[max(at-100, 0):min(at+100, len(all))])
+			if there, got := in.found[text]; got == sealed {
+				t.Errorf("%q is found: %t, in %d bytes; sealed: %t; there: %q", text, got, in.length,
+					sealed, there)
 			}
 		}
-		if !bytes.Contains(all, []byte("freshet:")) {
+		if _, ok := in.found[prefix]; !ok {
 			t.Error("not even the prefix is found: was it written?")
 		}
 	}
 	for name, sealed := range map[string]bool{"control": false, "sealed": true} {
 		t.Run("files/"+name, func(t *testing.T) {
 			folder := t.TempDir()
-			look(t, sealed, open.Options{}, "file://"+folder, func() []byte { return files(t, folder) })
+			look(t, sealed, open.Options{}, "file://"+folder, func(in *search) {
+				in.files(t, folder)
+			})
 		})
 		for _, k := range serverKinds {
 			t.Run(k.name+"/"+name, func(t *testing.T) {
 				server := k.start(t)
-				look(t, sealed, open.Options{}, server.URL, func() []byte {
-					return onDisk[k.name](t, server)
+				look(t, sealed, open.Options{}, server.URL, func(in *search) {
+					onDisk[k.name](t, server, in)
 				})
 			})
 		}

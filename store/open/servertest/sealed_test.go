@@ -52,7 +52,7 @@ func TestSealedBackendsOnServers(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel() // most of the time passes in waiting for what lives a second
-			o, query := storetest.Options{AllAbilities: true, Keys: 300}, ""
+			o, query := storetest.Options{AllAbilities: true, Keys: 300, Rounds: 30}, ""
 			switch k.name {
 			case "memcached":
 				o.TTL, o.Margin = time.Second, 2*time.Second
