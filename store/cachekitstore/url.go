@@ -50,21 +50,12 @@ func ParseURL(rawURL string) (Config, error) {
 
 // masked is the part of a URL that may be shown: what is before the query, without the key.
 func masked(rawURL string) string {
-	shown, _, more := strings.Cut(rawURL, "?")
-	begins, rest, ok := strings.Cut(shown, "://")
+	path, _, _ := strings.Cut(rawURL, "?")
+	begins, rest, ok := strings.Cut(path, "://")
 	if host, _, _ := strings.Cut(rest, "/"); !ok || !strings.Contains(rest, "@") && noHost(host) {
 		begins, rest = scheme, "***"
 	}
-	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
-		rest = "***" // what is before the last @ may be a key
-		if at := strings.LastIndexByte(shown, '@'); at == i {
-			rest += shown[at:]
-		}
-	}
-	if shown = fmt.Sprintf("%.100q", begins+"://"+rest); more {
-		shown += " with options"
-	}
-	return shown
+	return httpclient.Shown(rawURL, begins, rest)
 }
 
 // noHost reports whether what stands in the place of a host is none, but a key.

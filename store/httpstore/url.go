@@ -39,9 +39,8 @@ func openURL(rawURL string) (store.Backend, error) {
 //
 // Options are token, token_file, ttl_header, ttl_query, allow, ca_file, cert_file, key_file,
 // max_item_size (a number of bytes), pool_size, dial_timeout and timeout (as 500ms, or a number of
-// seconds). Any other is an error. No
-// error shows a password or a token. What / ? # @ % stand for in a user or password must be
-// percent-encoded.
+// seconds). Any other is an error. No error shows a password or a token. / ? # @ and % in a user or
+// password must be percent-encoded.
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err == nil {
@@ -56,21 +55,12 @@ func ParseURL(rawURL string) (Config, error) {
 
 // masked is the part of a URL that may be shown: what is before the query, without the credentials.
 func masked(rawURL string) string {
-	shown, _, more := strings.Cut(rawURL, "?")
-	scheme, rest, ok := strings.Cut(shown, "://")
+	path, _, _ := strings.Cut(rawURL, "?")
+	scheme, rest, ok := strings.Cut(path, "://")
 	if !ok {
 		return "***" // wherever a password may be in it
 	}
-	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
-		rest = "***" // what is before the last @ may be a password with a / or ? in it
-		if at := strings.LastIndexByte(shown, '@'); at == i {
-			rest += shown[at:]
-		}
-	}
-	if shown = fmt.Sprintf("%.100q", scheme+"://"+rest); more {
-		shown += " with options"
-	}
-	return shown
+	return httpclient.Shown(rawURL, scheme, rest)
 }
 
 func parseURL(rawURL string) (Config, error) {

@@ -20,9 +20,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/underway"
 )
 
-// Config says how to ask. All fields but Allow, TLS, Redirects,
-// Credential and Dial are required; the
-// drivers check them.
+// Config says how to ask. All fields but Allow, TLS, Redirects, Credential and Dial are required;
+// the drivers check them.
 type Config struct {
 	Driver fault.Driver
 	Agent  string // the User-Agent

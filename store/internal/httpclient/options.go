@@ -84,3 +84,20 @@ func CheckAllow(all []netip.Prefix) error {
 	}
 	return nil
 }
+
+// Shown returns what errors may show of the URL of a store: scheme and rest, which are what comes
+// before and after "://" and ends at the query, without what may be a credential.
+func Shown(rawURL, scheme, rest string) string {
+	path, _, options := strings.Cut(rawURL, "?")
+	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
+		rest = "***" // what is before the last @ may be a password with a / or ? in it
+		if at := strings.LastIndexByte(path, '@'); at == i {
+			rest += path[at:]
+		}
+	}
+	shown := fmt.Sprintf("%.100q", scheme+"://"+rest)
+	if options {
+		shown += " with options"
+	}
+	return shown
+}
