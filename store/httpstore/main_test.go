@@ -17,6 +17,7 @@ import (
 	"github.com/freshet-go/freshet/examples/httpstore/server"
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/drivertest"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/storetest"
 )
@@ -159,41 +160,12 @@ func TestDead(t *testing.T) {
 	}
 }
 
-// get returns the value under key, or what else was said.
-func get(tb testing.TB, b *Backend, key string) string {
-	tb.Helper()
-	value, err := b.Get(tb.Context(), key)
-	switch {
-	case err == store.ErrNotFound:
-		return "not found"
-	case err != nil:
-		return "error: " + err.Error()
-	}
-	return string(value)
-}
-
-func mustSet(tb testing.TB, b *Backend, key, value string, ttl time.Duration) {
-	tb.Helper()
-	if err := b.Set(tb.Context(), key, []byte(value), ttl); err != nil {
-		tb.Fatal(err)
-	}
-}
+var get, mustSet = drivertest.Value, drivertest.MustSet
 
 // wantKind checks an error: its kind, that it tells what it should, and no secret.
 func wantKind(tb testing.TB, what string, err error, kind store.ErrorKind, words ...string) {
 	tb.Helper()
-	if err == nil || store.KindOf(err) != kind {
-		tb.Errorf("%s: %v (kind %v), want a %v error", what, err, store.KindOf(err), kind)
-		return
-	}
-	for _, w := range append(words, "httpstore: ") {
-		if !strings.Contains(err.Error(), w) {
-			tb.Errorf("%s: %v: does not say %q", what, err, w)
-		}
-	}
-	if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n") {
-		tb.Errorf("%s: the error shows a secret, or takes two lines: %q", what, err)
-	}
+	drivertest.WantKind(tb, "httpstore", what, err, kind, words...)
 }
 
 // everyCall makes each call of the backend once and returns the errors by their names.
