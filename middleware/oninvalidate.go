@@ -39,9 +39,9 @@ type Invalidation struct {
 type ahead struct{ waits []func(context.Context) error }
 
 // WaitInFront waits until the caches in front have taken the invalidation, as Options.OnInvalidate
-// knows it: with cdn.Outbox, until each target has, one refuses it, as with wrong credentials, or ctx
-// is done; then the error names those that have not, with their last errors. Without OnInvalidate it
-// returns nil at once.
+// knows it: with cdn.Outbox, until each target has, one refuses it, as with wrong credentials, or
+// ctx is done; then the error names those that have not, with their last errors. Without
+// OnInvalidate it returns nil at once.
 func (r Receipt) WaitInFront(ctx context.Context) error {
 	if r.ahead == nil {
 		return nil

@@ -147,14 +147,14 @@ type Options struct {
 	// the same; it says so where the disk did not take an invalidation either.
 	//
 	// The folder is for the processes of one machine that share one journal: give each journal a
-	// folder of its own. Where two are found in one folder, the log says so, and what was left for
-	// the other journal ([store.NamedJournal]) goes to both: it stays until a process of that one
-	// comes. New makes the folder, with mode 0700, if it is not there, and panics where it is a
-	// symbolic link, belongs to another user, lets others in or cannot be made or written, and on
-	// systems without locks on files that end with their process (Windows). The files hold URLs and
-	// tags in clear. More than 10,000 invalidations or 16 MiB of one process become one of everything, and
-	// so does what is damaged. Without a shared journal, or with ReadOnly, nothing is spooled.
-	// Empty, the default: unsent invalidations are in memory alone.
+	// folder of its own. Where two are found in one folder, the log says so, and what was left for the
+	// other journal ([store.NamedJournal]) goes to both: it stays until a process of that one comes.
+	// New makes the folder, with mode 0700, if it is not there, and panics where it is a symbolic
+	// link, belongs to another user, lets others in or cannot be made or written, and on systems
+	// without locks on files that end with their process (Windows). The files hold URLs and tags in
+	// clear. More than 10,000 invalidations or 16 MiB of one process become one of everything, and so
+	// does what is damaged. Without a shared journal, or with ReadOnly, nothing is spooled. Empty, the
+	// default: unsent invalidations are in memory alone.
 	SpoolFolder string
 	// MaxLag is how long a process that is cut off from a shared journal, or behind it, goes on using
 	// what is stored. Then, until it is in touch again, handlers answer. Default 5 seconds. Where the

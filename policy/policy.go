@@ -214,17 +214,17 @@ type Policy struct {
 	// not look at its context holds its client. What passes the cache has no bound. Default 0:
 	// none; not less than SoftTimeout.
 	HardTimeout time.Duration
-	// MaxRuns bounds how many runs of the handler there are at once, for each mount with the
-	// policy. Requests beyond it wait for a place in the order in which they came, for MaxWait at
-	// most (where that is negative, its default counts), and 16 for each place; others are refused
-	// at once. A request that gets no place is served stale, where a lost handler allows it, and
-	// else gets 503 with Options.RetryAfter. Once no place has become free for as long as
-	// SoftTimeout, requests that may be served stale by that get it without a wait. A run has its place until the handler returns,
-	// whatever has become of its client or its Timeout, or until its response goes out at the pace
-	// of its clients: one for a single client as it begins, a long one when it is not kept any
+	// MaxRuns bounds how many runs of the handler there are at once, for each mount with the policy.
+	// Requests beyond it wait for a place in the order in which they came, for MaxWait at most (where
+	// that is negative, its default counts), and 16 for each place; others are refused at once. A
+	// request that gets no place is served stale, where a lost handler allows it, and else gets 503
+	// with Options.RetryAfter. Once no place has become free for as long as SoftTimeout, requests that
+	// may be served stale by that get it without a wait. A run has its place until the handler
+	// returns, whatever has become of its client or its Timeout, or until its response goes out at the
+	// pace of its clients: one for a single client as it begins, a long one when it is not kept any
 	// more. A request for what is in the store, or that reads along with another one's run, needs
-	// none, and what passes the cache does not count. Refreshes in the background count, have at
-	// most half of the places, rounded up, and none while a client waits. Default 0: no bound; not
+	// none, and what passes the cache does not count. Refreshes in the background count, have at most
+	// half of the places, rounded up, and none while a client waits. Default 0: no bound; not
 	// negative.
 	MaxRuns int
 	// MaxWait is how long a request waits for the response to another one that came before it. Then

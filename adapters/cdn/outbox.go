@@ -94,8 +94,8 @@ func New(o Options) (*Outbox, error) {
 //
 // Purge leaves out names that cannot be, and URLs of a host that is not ours ([ErrForeignHost]),
 // and for each target the names that this one can never take. The error says which names those are,
-// and why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
-// and lost if this process ends before it is sent.
+// and why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is
+// taken, and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
 	ticket, left, err := b.purge(ctx, p, nil)
 	return ticket, joined(left.err(), err)
@@ -270,10 +270,11 @@ func (e *OwedError) Each(yield func(target string, names int, since time.Time, l
 	}
 }
 
-// Wait waits until all targets have taken what the ticket stands for, one of them has refused a part
-// of it by an error of [KindPermanent] or [KindAuthentication], or ctx is done. In the last two cases
-// its error is an [*OwedError] that names each target that has not; errors.As finds the target's own
-// [*Error]. The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
+// Wait waits until all targets have taken what the ticket stands for, one of them has refused a
+// part of it by an error of [KindPermanent] or [KindAuthentication], or ctx is done. In the last
+// two cases its error is an [*OwedError] that names each target that has not; errors.As finds the
+// target's own [*Error]. The purge stays owed. What targets have taken they may still be carrying
+// out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
 	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1, held: true, refused: true})
 }

@@ -557,8 +557,8 @@ func TestCloseTriesOnceMore(t *testing.T) {
 	}
 }
 
-// Without a store to write to, the purge is sent all the same, and the caller learns of it; when the
-// store is well again, it is kept.
+// Without a store to write to, the purge is sent all the same, and the caller learns of it; when
+// the store is well again, it is kept.
 func TestStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := &dying{Backend: memstore.NewBackend(64 << 20), dead: true}

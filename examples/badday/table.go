@@ -37,8 +37,8 @@ func (p *played) count(from, to time.Duration) (c count) {
 	return c
 }
 
-// longest returns how long the client waited that waited longest of a share of all: those who waited
-// least.
+// longest returns how long the client waited that waited longest of a share of all: those who
+// waited least.
 func (c count) longest(share float64) time.Duration {
 	if len(c.waits) == 0 {
 		return 0

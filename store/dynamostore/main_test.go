@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { testserver.Main(m) }
 
 var anybody aws.CredentialsProvider = credentials.NewStaticCredentialsProvider("ID", "secret", "")
 
-// region is one of Amazon's: of another the SDK makes out anew with each call where it is, which takes
-// longer than the rest of the call.
+// region is one of Amazon's: of another the SDK makes out anew with each call where it is, which
+// takes longer than the rest of the call.
 const region = "us-east-1"
 
 var tables atomic.Int64

@@ -113,8 +113,8 @@ func listed(imported, others []string) string {
 	return text
 }
 
-// open has the driver open the backend, and encrypts what it keeps if the options say so. The caller
-// calls end when it needs the backend no more.
+// open has the driver open the backend, and encrypts what it keeps if the options say so. The
+// caller calls end when it needs the backend no more.
 func (p *parsed) open() (b store.Backend, end func() error, err error) {
 	keys, err := p.keys() // first: without them, nothing is touched
 	if err != nil {

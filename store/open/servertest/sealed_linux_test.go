@@ -21,8 +21,8 @@ import (
 // secretText is in the page, its URL, its header, its tags and its invalidations.
 const secretText = "S3CR3Tpage"
 
-// fillSecret has a store over b keep a secret page, invalidates one, and keeps a record beside it as
-// the outbox of adapters/cdn does.
+// fillSecret has a store over b keep a secret page, invalidates one, and keeps a record beside it
+// as the outbox of adapters/cdn does.
 func fillSecret(t *testing.T, b store.Backend, prefix string) {
 	t.Helper()
 	ctx := t.Context()
