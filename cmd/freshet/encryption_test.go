@@ -182,7 +182,8 @@ func TestCommandsWithEncryption(t *testing.T) {
 
 // freshet config says that there is a key, and where it came from, and not which.
 func TestConfigWithAKey(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "old.keys")
+	folder := t.TempDir()
+	file := filepath.Join(folder, "old.keys")
 	if err := os.WriteFile(file, []byte(nextKey+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,8 @@ func TestConfigWithAKey(t *testing.T) {
 		{[]string{"FRESHET_MASTER_KEY=" + masterKey, "FRESHET_OLD_MASTER_KEYS_FILE=" + file}, []string{
 			"cache_encryption_key *** environment variable FRESHET_MASTER_KEY ",
 			"cache_encryption_old_keys *** environment variable FRESHET_OLD_MASTER_KEYS_FILE "}},
-		{[]string{"FRESHET_CACHE_ENCRYPTION_KEY=file:" + file}, []string{
+		{[]string{"FRESHET_CACHE_ENCRYPTION_KEY=file:" + file,
+			"FRESHET_CACHE_URL=file://" + folder + "/pages"}, []string{
 			"cache_encryption_key *** environment variable FRESHET_CACHE_ENCRYPTION_KEY "}},
 	} {
 		said := strings.Join(strings.FieldsFunc(tells(t, exitOK, c.environ, "config"),
