@@ -246,7 +246,15 @@ func TestAServerThatForgets(t *testing.T) {
 			t.Errorf("another server has forgotten: %v, %v; want %v", got, err, second)
 		}
 		c.wantCopies(t, "when another has forgotten", second, c.order...)
-		time.Sleep(firstPause) // it does not move all the time
+		c.with(func() { c.servers[second.Server].forget() })
+		if got, err := find(k); err == nil {
+			t.Errorf("a server that forgets all the time: it moved to %v at once", got)
+		}
+		time.Sleep(firstPause)
+		if second, err = find(k); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * firstPause)
 		c.with(func() {
 			for _, s := range c.servers {
 				s.forget()
@@ -330,7 +338,17 @@ func TestACopyOfALaterSeat(t *testing.T) {
 	})
 }
 
-// A call that nobody waits for ends at once, and says nothing of the servers.
+func TestAProcessKeepsTheLatestSeat(t *testing.T) {
+	k := New(t.Context(), line{})
+	for _, s := range []Seat{old, next, old} {
+		k.adopt(s)
+	}
+	if got := k.Seat(); got != next {
+		t.Errorf("it is at %v; want %v", got, next)
+	}
+}
+
+// A call that nobody waits for, or that has no time, says nothing of the servers.
 func TestACallThatIsCancelled(t *testing.T) {
 	simulated(t, 3, func(t *testing.T, c *cluster) {
 		k := c.keeper(t, "A")
@@ -346,8 +364,16 @@ func TestACallThatIsCancelled(t *testing.T) {
 				t.Fatalf("%v", err)
 			}
 		}
+		for range 50 {
+			ctx, cancel := context.WithTimeout(t.Context(), leastTime-1)
+			if _, _, err := k.Find(ctx); err == nil {
+				t.Fatal("a server that hangs has answered")
+			}
+			cancel()
+			time.Sleep(50 * time.Millisecond)
+		}
 		if k.doubt.times != 0 {
-			t.Errorf("it doubts the journal's server after calls that were cancelled: %+v", k.doubt)
+			t.Errorf("it doubts the journal's server after calls that say nothing: %+v", k.doubt)
 		}
 	})
 }
