@@ -30,30 +30,40 @@ func (b *Backend) callAt(
 	ctx context.Context, op, key string, at *server, again repeat,
 	f func(*memcache.Client) error,
 ) error {
+	_, err := b.ask(ctx, op, key, at, again, f)
+	return err
+}
+
+// ask is callAt, and reports whether the server has said nothing, or was not asked for that.
+func (b *Backend) ask(
+	ctx context.Context, op, key string, at *server, again repeat,
+	f func(*memcache.Client) error,
+) (nothing bool, err error) {
 	var began time.Time
 	if b.several() {
 		began = time.Now()
 	}
 	var silent *server
-	err := ctx.Err()
+	err = ctx.Err()
 	if err == nil {
 		silent, err = b.exchange(ctx, at, again, f)
 	}
 	switch err {
 	case nil, memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict:
-		return err
+		return false, err
 	}
 	if silent != nil {
 		b.unanswered(ctx, silent, began, err)
 		at = silent
 	}
-	if refused, ok := errors.AsType[*refusedError](err); ok {
+	refused, isRefused := errors.AsType[*refusedError](err)
+	if isRefused {
 		at = refused.server
 	}
 	if at == nil {
 		at = b.servers.pick(key)
 	}
-	return b.fail(ctx, op, key, at, err)
+	return silent != nil || isRefused, b.fail(ctx, op, key, at, err)
 }
 
 // repeat reports whether a call may be made twice.

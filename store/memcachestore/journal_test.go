@@ -33,6 +33,13 @@ func everything(number uint64) store.Numbered {
 	return store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: number}
 }
 
+// beginning is what a journal says that begins at a number.
+func beginning(number uint64) store.Numbered {
+	m := everything(number)
+	m.After = number - 1
+	return m
+}
+
 func mustAppend(t *testing.T, j store.Journal, marks ...store.Mark) uint64 {
 	t.Helper()
 	n, err := j.Append(t.Context(), marks...)
@@ -61,11 +68,11 @@ func TestAJournalBeginsAtTheClock(t *testing.T) {
 	if after := uint64(time.Now().UnixMicro()); begin < before || begin > after {
 		t.Errorf("began at %d, between %d and %d", begin, before, after)
 	}
-	if item, err := raw.Get(j.recordKey(begin)); err != nil || string(item.Value) != string(forgottenRecord()) {
+	if item, err := raw.Get(j.recordKey(begin)); err != nil || string(item.Value) != string(beginningRecord()) {
 		t.Errorf("where it begins: %v, %v; a reader would wait for a mark", item, err)
 	}
-	wantSince(t, j, 0, begin, everything(begin))
-	wantSince(t, j, begin-1, begin, everything(begin))
+	wantSince(t, j, 0, begin, beginning(begin))
+	wantSince(t, j, begin-1, begin, beginning(begin))
 	wantSince(t, j, begin, begin)
 	for range 2 {
 		n := mustAppend(t, j, key("a"), key("b"))
@@ -107,13 +114,13 @@ func TestALostJournalIsEverything(t *testing.T) {
 		other := open(t, patient, s.Addr).Journal(j.prefix) // of a process that knows nothing
 		marks, head, err := other.Since(t.Context(), last)
 		if err != nil || head <= last || !reflect.DeepEqual(marks,
-			[]store.Numbered{everything(head)}) {
+			[]store.Numbered{beginning(head)}) {
 			t.Errorf("%s: Since(%d): %v, head %d, %v; want everything, and greater numbers", name,
 				last, marks, head, err)
 		}
 		n := mustAppend(t, j, key("d"))
 		want(t, name+": the next number", n, head+1)
-		wantSince(t, j, last, n, everything(head), store.Numbered{Mark: key("d"), Number: n})
+		wantSince(t, j, last, n, beginning(head), store.Numbered{Mark: key("d"), Number: n})
 	}
 }
 
@@ -123,7 +130,7 @@ func TestAJournalThatBeginsAnewWithASlowClock(t *testing.T) {
 	seen := uint64(time.Now().Add(time.Hour).UnixMicro())
 	marks, head, err := j.Since(t.Context(), seen)
 	if err != nil || head != seen+1 || !reflect.DeepEqual(marks,
-		[]store.Numbered{everything(head)}) {
+		[]store.Numbered{beginning(head)}) {
 		t.Errorf("Since(%d): %v, head %d, %v", seen, marks, head, err)
 	}
 }

@@ -117,7 +117,7 @@ func (r *reading) down(ctx context.Context, last uint64, requests int) (whole bo
 		}
 		if !ok || uint64(len(marks)) > at || len(r.marks) > history.MaxMarks ||
 			r.bytes > history.MaxBytes {
-			r.marks = append(r.marks, history.Forgotten(at))
+			r.marks = append(r.marks, standsFor(item, at))
 			break
 		}
 		at = r.add(at, marks)
@@ -181,7 +181,7 @@ func (r *reading) get(
 	for i := range keys {
 		keys[i] = r.recordKey(at + uint64(i))
 	}
-	err = r.backend.call(ctx, r.op, r.key("head"), repeated, func(c *memcache.Client) (err error) {
+	err = r.call(ctx, r.op, r.key("head"), repeated, func(c *memcache.Client) (err error) {
 		found, err = c.GetMulti(keys)
 		return err
 	})

@@ -87,12 +87,17 @@ func TestBackendThatSplits(t *testing.T) {
 	}, storetest.Options{Keys: 1000, MaxValue: 300_000})
 }
 
-func TestJournalOnTwoServers(t *testing.T) {
-	s, other := testserver.SharedMemcached(t), testserver.Memcached(t)
-	storetest.RunJournal(t, func(t *testing.T) store.Journal {
-		return open(t, patient, s.Addr, other.Addr).Journal(fmt.Sprint("journal-", prefixes.Add(1),
-			":"))
-	})
+// On two servers, the journal lies on one; on three, where they agree.
+func TestJournalOnSeveralServers(t *testing.T) {
+	all := []string{testserver.SharedMemcached(t).Addr, testserver.Memcached(t).Addr,
+		testserver.Memcached(t).Addr}
+	for n := 2; n <= len(all); n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			storetest.RunJournal(t, func(t *testing.T) store.Journal {
+				return open(t, patient, all[:n]...).Journal(fmt.Sprint("journal-", prefixes.Add(1), ":"))
+			})
+		})
+	}
 }
 
 // eventually waits until what is so, for as long as a busy machine may need.

@@ -1,7 +1,10 @@
 package memcachestore
 
 import (
+	"bytes"
 	"encoding/binary"
+
+	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -33,6 +36,19 @@ func appendRecord(b []byte, marks []store.Mark) []byte {
 
 // forgottenRecord stands for a mark that covers everything.
 func forgottenRecord() []byte { return []byte{recordVersion, 1, 0} }
+
+// beginningRecord is the first of a journal. It is a forgotten one, and says that no mark was given
+// a number before it that anybody waits for.
+func beginningRecord() []byte { return []byte{recordVersion, 1, 1} }
+
+// standsFor returns what stands for the record at a number that is forgotten, or missing.
+func standsFor(item *memcache.Item, number uint64) store.Numbered {
+	m := history.Forgotten(number)
+	if item != nil && bytes.Equal(item.Value, beginningRecord()) {
+		m.After = number - 1
+	}
+	return m
+}
 
 // parseRecord reads a record; ok is false if it is forgotten, or cannot be understood.
 func parseRecord(b []byte) (marks []store.Mark, ok bool) {

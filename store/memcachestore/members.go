@@ -3,6 +3,7 @@ package memcachestore
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -41,7 +42,14 @@ func digestOf(id string) (d digest) {
 	return d
 }
 
-func (j *journal) memberKey(d digest) string { return j.key("m" + hex.EncodeToString(d[:])) }
+// memberKey returns the key of a member's item. At a seat, hexadecimal digits would make it too
+// long.
+func (j *journal) memberKey(d digest) string {
+	if j.seat.Number > 0 {
+		return j.key("m" + base64.RawURLEncoding.EncodeToString(d[:]))
+	}
+	return j.key("m" + hex.EncodeToString(d[:]))
+}
 
 func (j *journal) listKey() string { return j.key("members") }
 
@@ -60,12 +68,12 @@ func (j *journal) Renew(ctx context.Context, m store.Member) error {
 	d, now := digestOf(m.ID), time.Now()
 	item := &memcache.Item{Key: j.memberKey(d), Flags: memberItem, Value: appendMember(nil, m, now),
 		Expiration: expiration(store.LeaseTime, now)}
-	err := j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
+	err := j.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 		return c.Replace(item)
 	})
 	replaced := err == nil
 	if err == memcache.ErrNotStored {
-		err = j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
+		err = j.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 			return c.Set(item)
 		})
 	}
@@ -103,7 +111,7 @@ func (j *journal) enlist(ctx context.Context, op string, d digest, replaced bool
 		}
 		longest := min(time.Millisecond<<min(try, 8), 20*time.Millisecond)
 		if err := pause.For(ctx, rand.N(longest)); err != nil {
-			return j.backend.fail(ctx, op, j.prefix, j.backend.servers.pick(j.listKey()), err)
+			return j.backend.fail(ctx, op, j.prefix, j.where(), err)
 		}
 	}
 	return driver.Fail(op, j.prefix, store.KindTransient,
@@ -141,7 +149,7 @@ func (j *journal) Leave(ctx context.Context, id string) error {
 		return nil // nobody is on the list under it
 	}
 	key := j.memberKey(digestOf(id))
-	err := j.backend.call(ctx, op, key, repeated, func(c *memcache.Client) error {
+	err := j.call(ctx, op, key, repeated, func(c *memcache.Client) error {
 		return c.Delete(key)
 	})
 	if fault.Made(err) {
@@ -157,7 +165,7 @@ type memberList struct {
 }
 
 func (j *journal) list(ctx context.Context, op string) (l memberList, err error) {
-	err = j.backend.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
+	err = j.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
 		l.item, err = c.Get(j.listKey())
 		return err
 	})
@@ -187,7 +195,7 @@ func (j *journal) look(ctx context.Context, op string, l *memberList) ([]store.M
 			keys[i] = j.memberKey(d)
 		}
 		var found map[string]*memcache.Item
-		err := j.backend.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
+		err := j.call(ctx, op, j.listKey(), repeated, func(c *memcache.Client) (err error) {
 			found, err = c.GetMulti(keys)
 			return err
 		})
@@ -223,7 +231,10 @@ func (j *journal) swap(ctx context.Context, op string, l memberList) (bool, erro
 		item = &memcache.Item{Key: j.listKey(), Flags: memberListItem}
 	}
 	item.Value = appendList(nil, l.members)
-	err := j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
+	if j.seat.Number > 0 {
+		item.Expiration = expiration(lasts, time.Now())
+	}
+	err := j.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
 		if l.item == nil {
 			return c.Add(item)
 		}

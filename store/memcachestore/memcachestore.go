@@ -12,6 +12,9 @@
 // them end late by at most two seconds, when the server ends them itself. Values end in January
 // 2038 at the latest, the farthest date that the client can tell the server.
 //
+// A journal lies on one server. With three servers or more, another one takes its place when that is
+// gone: see package seat, and docs/backends.md.
+//
 // Memcached forgets when its memory is full, and when it restarts. Whatever lies here may be gone
 // at any time.
 package memcachestore

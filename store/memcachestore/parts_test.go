@@ -54,7 +54,7 @@ func TestAJournalIsReadInParts(t *testing.T) {
 	}
 	// a process that knows nothing finds where a young journal begins
 	all := wantParts(t, j, 0, 1+part, 1)
-	if all[0] != everything(begin) {
+	if all[0] != beginning(begin) {
 		t.Errorf("the first mark is %v; want the beginning", all[0])
 	}
 	// ... and searches in vain only once

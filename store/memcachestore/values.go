@@ -21,6 +21,7 @@ const (
 
 	memberListItem = 0x46720005
 	memberItem     = 0x46720006
+	seatItem       = 0x46720007
 )
 
 // appendEnd begins an item's value: with the time after ttl in milliseconds of the Unix clock.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/seat"
 )
 
 // golden compares bytes with those that every version so far has written and reads.
@@ -55,6 +56,9 @@ func TestTheFormatsStay(t *testing.T) {
 		t.Errorf("a record is read as %+v, %t", got, ok)
 	}
 	golden(t, "what is forgotten", forgottenRecord(), "02 01 00")
+	golden(t, "the first record", beginningRecord(), "02 01 01")
+	golden(t, "where the journal is", seat.Append(nil, seat.Seat{Number: 0x645a3b1c2d3e5,
+		Server: "10.0.0.1:11211"}), "01 000645a3b1c2d3e5 31302e302e302e313a3131323131")
 
 	digests := []digest{digestOf("a1")}
 	list := golden(t, "a list", appendList(nil, digests), "01 f55ff16f66f43360266b95db6f8fec01")
@@ -74,15 +78,23 @@ func TestTheFormatsStay(t *testing.T) {
 func TestTheNamesStay(t *testing.T) {
 	j := &journal{prefix: "blog:"}
 	p := parts{key: "blog:0123", generation: 0x22334455667788}
+	b := unasked(t, Config{}, "a:1", "b:1", "c:1")
+	at := &journal{prefix: "blog:", seat: seat.Seat{Number: 314, Server: "a:1"}}
 	for what, is := range map[string][2]string{
-		"the number": {j.key("head"), "~journal~blog:~head"},
-		"a record":   {j.recordKey(17), "~journal~blog:~17"},
-		"the list":   {j.listKey(), "~journal~blog:~members"},
-		"a member":   {j.memberKey(digest{0xab}), "~journal~blog:~mab000000000000000000000000000000"},
-		"a part":     {p.name(3), "blog:0123~0022334455667788~3"},
-		"a lease":    {leaseKeys + "blog:0123", "~lock~blog:0123"},
-		"the flags": {fmt.Sprintf("%x %x %x %x %x %x", wholeValue, manifest, part, leaseToken,
-			memberListItem, memberItem), "46720001 46720002 46720003 46720004 46720005 46720006"},
+		"the number":           {j.key("head"), "~journal~blog:~head"},
+		"a record":             {j.recordKey(17), "~journal~blog:~17"},
+		"the list":             {j.listKey(), "~journal~blog:~members"},
+		"the seat":             {newCopies(b, "blog:").key, "~journal~blog:~seat"},
+		"the number at a seat": {at.key("head"), "~journal~blog:~8q~head"},
+		"a record at a seat":   {at.recordKey(317), "~journal~blog:~8q~317"},
+		"the list at a seat":   {at.listKey(), "~journal~blog:~8q~members"},
+		"a member at a seat":   {at.memberKey(digest{0xab}), "~journal~blog:~8q~mqwAAAAAAAAAAAAAAAAAAAA"},
+		"a member":             {j.memberKey(digest{0xab}), "~journal~blog:~mab000000000000000000000000000000"},
+		"a part":               {p.name(3), "blog:0123~0022334455667788~3"},
+		"a lease":              {leaseKeys + "blog:0123", "~lock~blog:0123"},
+		"the flags": {fmt.Sprintf("%x %x %x %x %x %x %x", wholeValue, manifest, part, leaseToken,
+			memberListItem, memberItem, seatItem),
+			"46720001 46720002 46720003 46720004 46720005 46720006 46720007"},
 	} {
 		if is[0] != is[1] {
 			t.Errorf("%s: %s, want %s: processes of other versions look there", what, is[0], is[1])
@@ -108,7 +120,7 @@ func TestAValueOfALaterVersionIsAMissAndStays(t *testing.T) {
 	s := store.New(b, store.Options{Prefix: fmt.Sprintf("later-%d:", prefixes.Add(1))})
 	const page = "GET http://a.example/"
 	options := store.Options{Prefix: fmt.Sprintf("later-%d:", prefixes.Load())}
-	for _, flags := range []uint32{0x46720007, manifest} {
+	for _, flags := range []uint32{0x46720008, manifest} {
 		item := memcache.Item{Key: options.BackendKey(page), Flags: flags, Value: []byte("of a later version")}
 		if err := raw.Set(&item); err != nil {
 			t.Fatal(err)

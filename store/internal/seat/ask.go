@@ -82,8 +82,8 @@ func (a *asking) take(believed Seat, done func(*view, Seat) bool) *view {
 	return &v
 }
 
-// cut returns the view when the caller waits no more. That a server has said nothing means something
-// if it had time.
+// cut returns the view when the caller waits no more. That a server has said nothing means
+// something if it had time.
 func (a *asking) cut(ctx context.Context, all []string) *view {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// move has the journal move because of a state, unless somebody does that already. It does not wait.
+// move has the journal move because of a state, unless this process does that already. It does not
+// wait.
 func (k *Keeper) move(why state) {
 	select {
 	case k.moving <- struct{}{}:
@@ -35,9 +36,9 @@ func (k *Keeper) afterMove(ctx context.Context) error {
 	}
 }
 
-// propose asks all servers again, and if the state is still the same, begins a journal on one of them
-// and has the copies name it. It reports whether more than half of them do. Another state may be that
-// somebody else is about to move the journal.
+// propose asks all servers again, and if the state is still the same, begins a journal on one of
+// them and has the copies name it. It reports whether more than half of them do. Another state may
+// be that somebody else is about to move the journal.
 func (k *Keeper) propose(why state) (won bool) {
 	believed := k.Seat()
 	v := k.ask(k.done, believed, func(v *view, _ Seat) bool { return v.whole() })

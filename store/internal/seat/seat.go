@@ -10,7 +10,7 @@
 //   - Of two seats that were agreed on, the later one's journal begins at a number above all that
 //     the earlier one's gave out: whoever proposed it has read a copy of the earlier one.
 //   - A mark that was written at a seat, before more than half of the copies were read that still
-//     name it, is read by each who then reads more than half of the copies, or the journal has moved
+//     name it, is read by all who then read more than half of the copies, or the journal has moved
 //     since, and its beginning covers the mark.
 //
 // Both hold as long as no server that has lost its copy gets an old one again. So what was read is

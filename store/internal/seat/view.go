@@ -100,7 +100,7 @@ const (
 	refused               // it is agreed on, and its server answers with an error
 	split                 // a majority answers, and no seat is agreed on
 	empty                 // a majority answers, and there is no copy
-	foreign               // something else is in the place of so many copies that no majority is left
+	foreign               // something else is in the place of too many copies
 	restless              // the journal has moved again and again, while a call followed it
 )
 
@@ -116,8 +116,8 @@ func (s state) String() string {
 	}[s]
 }
 
-// judge returns what the view says to a process that believes in a seat, and the seat that is agreed
-// on.
+// judge returns what the view says to a process that believes in a seat, and the latest seat that a
+// copy names.
 func (v *view) judge(believed Seat) (state, Seat) {
 	if v.heard() < Majority(v.servers) {
 		return few, Seat{}
