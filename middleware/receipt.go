@@ -72,7 +72,8 @@ type BehindError struct {
 	Number uint64
 	// Members are those that are not known to have applied it, those that were heard longest ago
 	// first: Applied is up to where they had, and Age how long ago they renewed their membership.
-	// Empty: the journal has not taken the invalidation, or does not say who follows it.
+	// Empty: the journal has not taken the invalidation, or does not say who follows it, or has just
+	// begun anew.
 	Members []store.Member
 	// Err is the error of the context, joined with the journal's if that has failed, and with
 	// [ErrUnsent] if it has not taken the invalidation.

@@ -48,6 +48,7 @@ type Follower struct {
 
 	seen   atomic.Uint64 // up to which number all of the journal's marks have been applied
 	begun  atomic.Uint64 // at which number the journal last began anew, as far as is known
+	anew   atomic.Int64  // when this process saw that, or that the list was lost; 0: never
 	recent recent
 	// has something when marks are held that are to be appended
 	held     chan struct{}

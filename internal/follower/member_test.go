@@ -564,3 +564,56 @@ func TestNamesOfProcesses(t *testing.T) {
 		}
 	}
 }
+
+// A process that joined just before the journal began anew is on no list that others know of, and
+// uses what it knew for MaxLag. A wait does not pass it by.
+func TestAMemberThatNobodyHasHeardOf(t *testing.T) {
+	for story, begins := range map[string]func(t *testing.T, a *process){
+		"the journal begins anew": func(_ *testing.T, a *process) {
+			a.line.holds.Store(memjournal.NewAfter(1000))
+		},
+		"the journal begins anew in the past": func(_ *testing.T, a *process) {
+			a.line.holds.Store(memjournal.NewAfter(5))
+		},
+		"the list is lost": func(t *testing.T, a *process) {
+			members, _ := a.line.holds.Load().Members(t.Context())
+			for _, m := range members {
+				a.line.holds.Load().Leave(t.Context(), m.ID)
+			}
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			together(t, 1, func(t *testing.T, all []*process) {
+				a := all[0]
+				later(listEvery)
+				if took, b, err := a.waits(a.Head(), 0, time.Second); err != nil || took > 20*time.Millisecond {
+					t.Errorf("before: %v, %+v, %v", took, b, err)
+				}
+				fill := a.Head()
+				late := start(t, a.line.holds, "late", false)
+				later(50 * time.Millisecond)
+				late.uses(t, "before", "page", fill, true)
+				late.line.cut()
+				begins(t, a)
+				for number := uint64(0); number <= fill; later(100 * time.Millisecond) {
+					number, _ = a.invalidates("page")
+				}
+				number, held := a.invalidates("page")
+				took, b, err := a.waits(number, held, time.Second)
+				if b == nil || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("all have applied the mark after %v: %+v, %v", took, b, err)
+				}
+				if _, b, err = a.waits(number, held, a.MaxLag+time.Second); err != nil {
+					t.Errorf("after MaxLag: %+v, %v", b, err)
+				}
+				late.uses(t, "after the wait", "page", fill, false)
+				number, held = a.invalidates("page")
+				if took, b, err := a.waits(number, held, time.Second); err != nil || took > 20*time.Millisecond {
+					t.Errorf("then: %v, %+v, %v", took, b, err)
+				}
+				late.line.on(nil)
+				late.end()
+			})
+		})
+	}
+}

@@ -134,9 +134,29 @@ func (r *roster) note(list *reading, own string) {
 // beginsAnew notes that the journal's server may have lost its list: who was on it counts until it is seen
 // again, or its lease has ended.
 func (f *Follower) beginsAnew() {
+	f.sawAnew()
 	f.roster.mu.Lock()
 	defer f.roster.mu.Unlock()
 	f.roster.ghosts, f.roster.until = maps.Clone(f.roster.seen), f.now()+store.LeaseTime
+}
+
+// sawAnew notes that the journal has begun anew, or lost its list. To a process that has only just
+// begun it says nothing: that may have been long ago.
+func (f *Follower) sawAnew() {
+	if f.seen.Load() > 0 {
+		f.anew.Store(int64(max(f.now(), 1)))
+	}
+}
+
+// unsettled returns for how long yet a process that nobody here has heard of may use what it knew
+// from before the journal began anew: one that joined just then, and has not asked since. It is at
+// most MaxLag, or the time of a lease.
+func (f *Follower) unsettled() time.Duration {
+	anew := time.Duration(f.anew.Load())
+	if anew == 0 {
+		return 0
+	}
+	return max(after(anew, min(f.MaxLag, store.LeaseTime))-f.now(), 0)
 }
 
 // missing returns what was last seen of members that the journal may have lost.

@@ -182,6 +182,7 @@ func (f *Follower) hear() (p part, ok bool) {
 	marks, head, err := f.since(ctx, seen)
 	if err == nil && (head < known || f.past > 0 && head <= f.past) {
 		f.past = max(f.past, known)
+		f.sawAnew()
 		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in "+
 			"the past; what is stored is not used until it has caught up", head, f.past)
 	}

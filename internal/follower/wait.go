@@ -22,6 +22,10 @@ var ErrNoList = fmt.Errorf("the journal keeps no list of the processes that foll
 	"can say what they have applied: use a store on Redis, PostgreSQL, Memcached or files: %w",
 	errors.ErrUnsupported)
 
+// errUnsettled is the error of a waiting that ended soon after the journal had begun anew.
+var errUnsettled = errors.New("the journal has just begun anew, or lost its list of processes: one " +
+	"that is on no list yet may use what it knew before, until it must ask again")
+
 // Behind says who had not applied a mark when waiting for them ended.
 type Behind struct {
 	Number  uint64         // the mark's; 0: the journal has not taken it
@@ -67,7 +71,7 @@ func (f *Follower) WaitFor(ctx context.Context, number, held uint64) (*Behind, e
 		now := f.now()
 		pause := min(max((now-came)/4, firstWait), longWait)
 		select {
-		case <-time.After(max(pause, 2*(now-began))): // slow servers are asked less often
+		case <-time.After(max(pause, 2*(now-began), w.unsettled)): // slow servers are asked less often
 		case <-ctx.Done():
 			return w.failed(ctx.Err())
 		}
@@ -81,6 +85,7 @@ type waiter struct {
 	behind       []store.Member // at the last look
 	err          error          // of the last look
 	unsent       bool           // the journal has not taken the marks, or lost them
+	unsettled    time.Duration  // for how long yet nobody knows of all processes
 }
 
 // done looks once, and reports whether all have applied the number.
@@ -99,7 +104,10 @@ func (w *waiter) done(ctx context.Context) bool {
 			continue
 		}
 		if len(w.behind) == 0 {
-			return true
+			if w.unsettled = f.unsettled(); w.unsettled > 0 {
+				w.err = errUnsettled
+			}
+			return w.unsettled == 0
 		}
 		w.err = f.barrier(ctx, w.number)
 		return false
