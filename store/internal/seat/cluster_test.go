@@ -18,6 +18,7 @@ type cluster struct {
 	order   []string
 	cut     map[string]bool // "process server"
 	begun   int             // journals
+	timeout time.Duration   // of a call
 	changed chan struct{}   // closed when a server hangs no more, or is killed
 }
 
@@ -47,7 +48,7 @@ var (
 
 func newCluster(n int, seed uint64) *cluster {
 	c := &cluster{chance: rand.New(rand.NewPCG(seed, 7)), servers: map[string]*fakeServer{},
-		cut: map[string]bool{}, changed: make(chan struct{})}
+		cut: map[string]bool{}, changed: make(chan struct{}), timeout: callTimeout}
 	for i := range n {
 		name := string(rune('a' + i))
 		c.order = append(c.order, name)
@@ -85,7 +86,7 @@ type outcome[T any] struct {
 
 // exchange has a server do f, now, or when it hangs no more: also when nobody waits any longer.
 func exchange[T any](ctx context.Context, l line, server string, f func(*fakeServer) T) (value T, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errHung)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, errHung)
 	defer cancel()
 	done := make(chan outcome[T], 1)
 	go func() { done <- reach(l, server, f) }()

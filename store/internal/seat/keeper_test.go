@@ -21,7 +21,7 @@ func simulated(t *testing.T, n int, do func(t *testing.T, c *cluster)) {
 				s.down = true
 			}
 		})
-		time.Sleep(2 * callTimeout)
+		time.Sleep(2 * c.timeout)
 	})
 }
 
@@ -115,6 +115,7 @@ func TestTheJournalMoves(t *testing.T) {
 	} {
 		t.Run(story, func(t *testing.T) {
 			simulated(t, 3, func(t *testing.T, servers *cluster) {
+				servers.timeout = 3 * writeWithin // nobody waits for that
 				a, b := servers.keeper(t, "A"), servers.keeper(t, "B")
 				first, err := find(a)
 				if err != nil {

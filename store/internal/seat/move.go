@@ -25,6 +25,9 @@ func (k *Keeper) move(why state) {
 	}()
 }
 
+// proposeWithin is how long propose waits for servers that do not answer.
+const proposeWithin = writeWithin / 2
+
 // afterMove waits until no move is made.
 func (k *Keeper) afterMove(ctx context.Context) error {
 	select {
@@ -41,7 +44,9 @@ func (k *Keeper) afterMove(ctx context.Context) error {
 // be that somebody else is about to move the journal.
 func (k *Keeper) propose(why state) (won bool) {
 	believed := k.Seat()
-	v := k.ask(k.done, believed, func(v *view, _ Seat) bool { return v.whole() })
+	ctx, cancel := context.WithTimeout(k.done, proposeWithin)
+	defer cancel()
+	v := k.ask(ctx, believed, func(v *view, _ Seat) bool { return v.whole() })
 	s, at := v.judge(believed)
 	if s == newer {
 		k.adopt(at)

@@ -34,7 +34,7 @@ const shelfPages = 30
 func newShelf(t *testing.T, addresses []string, prefix string, version *atomic.Int64) *shelf {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	st, err := open.URL(t.Context(), fmt.Sprintf("memcached://%s?prefix=%s&near=0&timeout=100ms",
+	st, err := open.URL(t.Context(), fmt.Sprintf("memcached://%s?prefix=%s&near=0&timeout=10s&dial_timeout=10s",
 		strings.Join(addresses, ","), prefix), open.Options{Log: quiet})
 	if err != nil {
 		t.Fatal(err)
