@@ -331,6 +331,48 @@ func TestCopiesThatAreNone(t *testing.T) {
 	}
 }
 
+// Two servers or one have no seats: no majority of two survives one.
+func TestWithTwoServersTheJournalStays(t *testing.T) {
+	addresses := []string{"a:1", "b:1", "c:1"}
+	for n := 1; n <= 3; n++ {
+		_, moves := unasked(t, patient, addresses[:n]...).Journal("j:").(*seated)
+		want(t, fmt.Sprint("with ", n, " servers it moves"), moves, n == 3)
+	}
+}
+
+// A server that has lost the number of a journal at a seat is not made to begin it there again: the
+// journal moves, and what it says first covers everything.
+func TestASeatThatIsLost(t *testing.T) {
+	_, addresses := three(t)
+	j := seatedOn(t, 1, addresses...)[0]
+	last := mustAppend(t, j, key("a"))
+	begun := j.keeper.Seat()
+	raw := memcache.New(begun.Server)
+	defer raw.Close()
+	if err := raw.Delete(j.journal(begun).key("head")); err != nil {
+		t.Fatal(err)
+	}
+	n := mustAppend(t, j, key("b"))
+	at := j.keeper.Seat()
+	if at.Number <= last || n != at.Number+1 {
+		t.Errorf("after %d, the journal begins at %d, and a mark has the number %d", last, at.Number, n)
+	}
+	if _, err := raw.Get((&journal{prefix: j.prefix, seat: begun}).key("head")); err != memcache.ErrCacheMiss {
+		t.Errorf("where the journal was, it is again: %v", err)
+	}
+	wantSince(t, j, last, n, beginning(at.Number), store.Numbered{Mark: key("b"), Number: n})
+
+	// the beginning may be forgotten, too, and is still known to be one
+	if at.Server != begun.Server {
+		raw = memcache.New(at.Server)
+		defer raw.Close()
+	}
+	if err := raw.Delete(j.journal(at).recordKey(at.Number)); err != nil {
+		t.Fatal(err)
+	}
+	wantSince(t, j, last, n, beginning(at.Number), store.Numbered{Mark: key("b"), Number: n})
+}
+
 // All keys of a journal at a seat are such that servers take them.
 func TestKeysAtASeatFit(t *testing.T) {
 	j := &journal{prefix: strings.Repeat("p", keys.MaxLen), seat: seat.Seat{Number: seat.MaxNumber}}
