@@ -2,6 +2,7 @@ package follower
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -28,11 +29,28 @@ type doubts struct {
 	// the number of the barrier, or in a follower that may not append one the number that it would
 	// have had: entries with smaller numbers are not used; 0: there is no doubt
 	floor atomic.Uint64
+	// the journal has begun anew beyond that: the barrier is not in it, and another one is due. Until
+	// it is there nothing is used: floor is math.MaxUint64
+	again atomic.Bool
 
 	mu     sync.Mutex
 	since  time.Duration // the return, since the start
 	awaits map[string]sighting
 	told   bool // the log has heard of it
+}
+
+// beganAnew notes that the journal has begun anew at number. Who has applied what comes after that
+// may have been cut off since, as this follower was, and entries may be newer than a barrier that an
+// earlier server has: so the doubt begins anew as well. It reports whether there is one.
+func (d *doubts) beganAnew(number uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if floor := d.floor.Load(); floor == 0 || floor > number {
+		return false
+	}
+	d.floor.Store(math.MaxUint64)
+	d.again.Store(true)
+	return true
 }
 
 // doubt begins a doubt, and reports whether the journal gave it the number that it needs.
@@ -56,6 +74,11 @@ func (f *Follower) doubt() bool {
 		for id, s := range list.others {
 			d.awaits[id] = s
 		}
+	}
+	d.again.Store(number <= f.recent.beginning()) // of an earlier server's, whose successor is known
+	if d.again.Load() {
+		d.floor.Store(math.MaxUint64)
+		return false
 	}
 	d.floor.Store(number)
 	select {
@@ -97,6 +120,8 @@ func (f *Follower) settled(list *reading, err error) bool {
 	}
 	d.mu.Unlock()
 	switch {
+	case d.again.Load():
+		return false
 	case over:
 	case !heard, !f.askNow(): // what they have sent is to be known here first
 		return false

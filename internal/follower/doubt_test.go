@@ -338,3 +338,55 @@ func TestADoubtInAJournalThatBeganInThePast(t *testing.T) {
 		}
 	})
 }
+
+// A process that is back doubts what a successor of its server has, too, when it comes to that before
+// all have been heard: others who have been there may be cut off again.
+func TestADoubtGoesOnAtASuccessor(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		a, b := all[0], all[1]
+		later(5 * time.Second) // they know of each other
+		a.line.cut()
+		b.line.cut()
+		later(8 * time.Second)
+		a.invalidates("page")
+		b.line.on(nil)
+		later(2 * time.Second)
+		old := b.Status(time.Now()).Floor
+		if old == 0 {
+			t.Fatal("it does not await A")
+		}
+		successor := memjournal.NewAfter(1000)
+		b.line.holds.Store(successor)
+		b.learn([]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: 1000,
+			After: old}})
+		const fill = 1000 // what A has stored there
+		for range 20 {
+			b.uses(t, "A is not back", "page", fill, false)
+			b.uses(t, "A is not back", "other", fill, false)
+			later(250 * time.Millisecond)
+		}
+		if s := b.Status(time.Now()); s.Floor != 1001 || names(s.Awaits) != "A" {
+			t.Errorf("%+v; want a doubt from the barrier on that the successor has, and to await A", s)
+		}
+		a.line.on(nil)
+		later(4 * time.Second)
+		b.uses(t, "A is back", "page", fill, false)
+		b.uses(t, "A is back", "other", fill, true)
+	})
+}
+
+// A successor may have a copy of its master's list of before: who is on it as before is not back.
+func TestAGhostOnACopiedList(t *testing.T) {
+	ghost := sighting{Member: store.Member{ID: "a", Applied: 50}}
+	for _, c := range []struct {
+		applied uint64
+		back    bool
+	}{{0, false}, {50, false}, {99, false}, {100, true}, {101, true}} {
+		r := &roster{ghosts: map[string]sighting{"a": ghost}, until: time.Minute}
+		r.note(&reading{members: []store.Member{{ID: "a", Applied: c.applied}}}, "b", 100)
+		if got := len(r.missing()) == 0; got != c.back {
+			t.Errorf("who has applied %d of a journal that began at 100 is back: %t; want %t", c.applied,
+				got, c.back)
+		}
+	}
+}

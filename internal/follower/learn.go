@@ -20,16 +20,18 @@ func (f *Follower) learn(marks []store.Numbered) {
 		}
 		f.begins(m.Number)
 		n := f.recent.lost(m, f.unsent.hold)
-		if n == 0 {
+		if again := f.doubts.beganAnew(m.Number); n == 0 && !again {
 			continue
 		}
 		level := slog.LevelWarn
 		if m.After == 1 { // the server knows of nothing: it is a new one, or has lost all its data
 			level = slog.LevelDebug
 		}
-		f.Log.Log(context.Background(), level, "freshet: journal: its server may have lost the "+
-			"newest invalidations, as at a failover: those that this process knows of are "+
-			"appended again", "marks", n)
+		if n > 0 {
+			f.Log.Log(context.Background(), level, "freshet: journal: its server may have lost the "+
+				"newest invalidations, as at a failover: those that this process knows of are "+
+				"appended again", "marks", n)
+		}
 		select {
 		case f.held <- struct{}{}:
 		default:

@@ -72,8 +72,11 @@ func (f *Follower) joins() bool {
 // be asked now.
 func (f *Follower) enter() bool {
 	now := f.now()
-	if f.membership == nil || f.unlisted.Load() || !f.touch.cutOff(now) {
+	if f.membership == nil || f.unlisted.Load() {
 		return true
+	}
+	if !f.touch.cutOff(now) {
+		return !f.doubts.again.Load() || f.doubt()
 	}
 	returns := f.touch.heard.Load() > 0 || now > f.MaxLag
 	f.touch.goOut()

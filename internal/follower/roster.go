@@ -83,7 +83,7 @@ func (f *Follower) list(ctx context.Context) (*reading, error) {
 	if listed && !r.has(f.id) {
 		f.beginsAnew() // the server has lost the list
 	}
-	f.roster.note(r, f.id)
+	f.roster.note(r, f.id, f.begun.Load())
 	f.roster.good.Store(r)
 	var claimed uint64
 	for _, m := range r.members {
@@ -108,15 +108,19 @@ func (f *Follower) read() (r *reading) {
 	return r
 }
 
-// note notes who is on a list, and forgets the ghosts that are, and all when their time is over.
-func (r *roster) note(list *reading, own string) {
+// note notes who is on a list. It forgets the ghosts that are, and have applied what the journal began
+// with at begun: a successor has a copy of an earlier server's list, on which they may be as they
+// once were. It forgets all when their time is over.
+func (r *roster) note(list *reading, own string, begun uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	list.others = make(map[string]sighting, len(list.members))
 	for _, m := range list.members {
 		if m.ID != own && m.Age < store.LeaseTime {
 			list.others[m.ID] = list.sighted(m, r.seen)
-			delete(r.ghosts, m.ID)
+			if m.Applied >= begun {
+				delete(r.ghosts, m.ID)
+			}
 		}
 	}
 	seen := maps.Clone(list.others)
