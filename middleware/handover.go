@@ -149,6 +149,7 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 		l.x.unanswered(err, out)
 		return answered
 	case d == nil:
+		l.waits = nil // the bounds count anew for a run of its own
 		out.Passed = cmp.Or(a.Why, reasonPass)
 		return l.alone(out)
 	}
@@ -168,8 +169,7 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 	return answered
 }
 
-// awaitOwn waits for what is handed over, or returns nil where nothing is. HardTimeout bounds it,
-// and counts anew for the client's own run.
+// awaitOwn waits for what is handed over, or returns nil where nothing is. HardTimeout bounds it.
 func (l *lookup) awaitOwn() (*handed, error) {
 	t := l.behind
 	l.leave()
@@ -182,7 +182,6 @@ func (l *lookup) awaitOwn() (*handed, error) {
 	case <-t.sole.settled:
 		return t.sole.taken.Swap(nil), nil
 	case <-b.next():
-		l.waits = nil
 		return nil, nil
 	case <-l.x.r.Context().Done():
 		return nil, l.x.r.Context().Err()

@@ -209,3 +209,72 @@ func TestHardTimeoutBoundsAHandOver(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(2))
 	})
 }
+
+// A private page that is not handed over is made once more, and the second run has as long as the
+// first: a handler that takes longer than half of HardTimeout to begin answers its client.
+func TestASecondRunHasAllOfHardTimeout(t *testing.T) {
+	for _, s := range []struct {
+		story   string
+		outside bool
+		sole    bool // the request may be handed nothing at all but errors
+	}{{"flushes", false, true}, {"a cookie from outside", true, true}, {"no Root around", false, false}} {
+		t.Run(s.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					select {
+					case <-time.After(6 * time.Second):
+					case <-r.Context().Done():
+						return
+					}
+					w.Header().Set("Cache-Control", "private")
+					fmt.Fprint(w, "page")
+					if !s.outside {
+						w.(http.Flusher).Flush()
+					}
+				}}
+				c := newCache(t)
+				page := c.With(policy.Policy{TTL: time.Minute, HardTimeout: 10 * time.Second})(o)
+				app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if s.outside {
+						w = &setsVisit{w, "1"}
+					}
+					page.ServeHTTP(w, r)
+				})
+				h := c.Root(app)
+				if !s.sole {
+					h = app
+				}
+				began := time.Now()
+				r := get(h, "/report")
+				want(t, "status", r.StatusCode, 200)
+				want(t, "page", body(r), "page")
+				want(t, "took", time.Since(began), 12*time.Second)
+				want(t, "runs", o.runs.Load(), int64(2))
+			})
+		})
+	}
+}
+
+// ... and it waits for a place among MaxRuns for as long as a first run does.
+func TestASecondRunWaitsForAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/other" {
+				time.Sleep(2 * time.Second)
+				return
+			}
+			time.Sleep(6 * time.Second)
+			w.Header().Set("Cache-Control", "private")
+			fmt.Fprint(w, "page")
+			w.(http.Flusher).Flush()
+		}}
+		p := policy.Policy{TTL: time.Minute, HardTimeout: time.Minute, MaxRuns: 1}
+		h := rooted(newCache(t), p, o)
+		var all sync.WaitGroup
+		all.Go(func() { want(t, "status", get(h, "/page").StatusCode, 200) })
+		time.Sleep(5 * time.Second)
+		all.Go(func() { want(t, "status of the other", get(h, "/other").StatusCode, 200) })
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(3))
+	})
+}
