@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,8 +68,9 @@ func TestWhatIsHandedOverIsOneClientsAlone(t *testing.T) {
 		t.Run(fmt.Sprint("leaves=", leaves), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &origin{}
+				var begun atomic.Int64
 				o.h = func(w http.ResponseWriter, r *http.Request) {
-					run := o.runs.Load()
+					run := begun.Add(1)
 					time.Sleep(time.Second)
 					http.SetCookie(w, &http.Cookie{Name: "session", Value: fmt.Sprint(run)})
 					fmt.Fprint(w, run)
