@@ -346,3 +346,10 @@ func (w *nowhere) WriteHeader(status int) {
 func (w *nowhere) refused() bool {
 	return w.status == http.StatusTooManyRequests || w.status >= 500
 }
+
+// SetReadDeadline, SetWriteDeadline and EnableFullDuplex do nothing: there is no connection to wait
+// for. A handler that answers with an error where it cannot have them has no reason to.
+
+func (w *nowhere) SetReadDeadline(time.Time) error  { return nil }
+func (w *nowhere) SetWriteDeadline(time.Time) error { return nil }
+func (w *nowhere) EnableFullDuplex() error          { return nil }

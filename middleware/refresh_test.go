@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -282,3 +283,53 @@ func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 		})
 	}
 }
+
+// A handler that sets deadlines, and answers with an error where it cannot, works behind as in front.
+func TestAHandlerThatSetsDeadlinesInTheBackground(t *testing.T) {
+	for _, s := range []struct {
+		story string
+		p     policy.Policy
+	}{
+		{"a refresh", policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour}},
+		{"a run behind", policy.Policy{TTL: time.Minute, HardTimeout: time.Minute}},
+		{"a run behind, failures stored", policy.Policy{TTL: time.Minute, HardTimeout: time.Minute,
+			FailureTTL: 10 * time.Second}},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					c, end := http.NewResponseController(w), time.Now().Add(time.Minute)
+					err := errors.Join(c.SetReadDeadline(end), c.SetWriteDeadline(end),
+						c.EnableFullDuplex())
+					if err != nil {
+						http.Error(w, err.Error(), http.StatusInternalServerError)
+						return
+					}
+					fmt.Fprint(w, o.runs.Load())
+				}
+				h := rooted(newCache(t), s.p, o)
+				for i, wanted := range []string{"1", "1", "2"} {
+					w := &withDeadlines{httptest.NewRecorder()}
+					h.ServeHTTP(w, httptest.NewRequest("GET", "/page", nil))
+					synctest.Wait() // a refresh has ended
+					if s.p.HardTimeout > 0 {
+						wanted = fmt.Sprint(i + 1)
+					}
+					want(t, "status", w.Code, 200)
+					want(t, "page", w.Body.String(), wanted)
+					if i == 0 || s.p.HardTimeout > 0 {
+						time.Sleep(90 * time.Second)
+					}
+				}
+			})
+		})
+	}
+}
+
+// withDeadlines is a client as a server has it.
+type withDeadlines struct{ *httptest.ResponseRecorder }
+
+func (*withDeadlines) SetReadDeadline(time.Time) error  { return nil }
+func (*withDeadlines) SetWriteDeadline(time.Time) error { return nil }
+func (*withDeadlines) EnableFullDuplex() error          { return nil }
