@@ -41,7 +41,7 @@ type sole struct {
 func (l *lookup) newSole() *sole {
 	x, e := &l.x, l.found.entry
 	switch {
-	case x.req.Class != rules.ClassRead, x.r.ContentLength != 0:
+	case x.req.Class != rules.ClassRead, x.r.ContentLength != 0, givesAlone(x.w.Header()):
 		return nil
 	case x.arrival == nil && !x.req.Credentials: // nobody knows what handlers outside have changed
 		return &sole{settled: make(chan struct{}), errors: true}
@@ -73,7 +73,11 @@ type handed struct {
 // the run behind.
 func (n *run) handsOver(h http.Header) {
 	t := n.x.refresh
-	if t == nil || !t.behind || t.sole == nil || t.sole.errors && (n.rec.status < 400 || setsCookie(h)) {
+	switch {
+	case t == nil || !t.behind:
+		return
+	case t.sole == nil, t.sole.errors && (n.rec.status < 400 || setsCookie(h)),
+		givesAlone(n.x.w.Header()):
 		return
 	}
 	n.hands = &handed{status: n.rec.status, header: h.Clone(), removed: n.removed, why: n.out.Detail}
@@ -82,6 +86,13 @@ func (n *run) handsOver(h http.Header) {
 
 // strictly is the policy by which nothing is the same for everybody.
 var strictly = new(policy.Policy)
+
+// givesAlone reports whether handlers outside have set in h what is for one client alone, whatever
+// the policy shares beside it: a page that is private may hold what a cookie or a nonce stands for.
+func givesAlone(h http.Header) bool {
+	outside := rules.ReadOutside(h, strictly)
+	return outside.Alone() != ""
+}
 
 func (d *handed) sentWith(h http.Header) {
 	if d != nil {

@@ -280,3 +280,56 @@ func TestASecondRunWaitsForAPlace(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(3))
 	})
 }
+
+type tokenKey struct{}
+
+// A handler outside, as gorilla/csrf is, sets a token's cookie before the mount, and the page has the
+// token: under a policy by which cookies from outside do not keep pages from being shared, as well.
+func TestATokenFromOutsideIsItsCookies(t *testing.T) {
+	for _, s := range []struct {
+		story    string
+		p        policy.Policy
+		nonce    bool
+		status   int
+		rootless bool
+	}{
+		{"Shared", policy.Policy{Shared: true}, false, 200, false},
+		{"StoreCookies", policy.Policy{StoreCookies: true}, false, 200, false},
+		{"an error", policy.Policy{Shared: true}, false, 422, false},
+		{"an error without Root", policy.Policy{Shared: true}, false, 422, true},
+		{"a nonce", policy.Policy{Shared: true}, true, 200, false},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "private")
+				w.WriteHeader(s.status)
+				fmt.Fprint(w, r.Context().Value(tokenKey{}))
+			}}
+			c := newCache(t)
+			s.p.TTL, s.p.HardTimeout = time.Minute, time.Minute
+			page, visits := c.With(s.p)(o), 0
+			app := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				visits++
+				token := fmt.Sprint("token", visits)
+				if s.nonce {
+					w.Header().Set("Content-Security-Policy", "script-src 'nonce-"+token+"'")
+				} else {
+					http.SetCookie(w, &http.Cookie{Name: "csrf", Value: token})
+				}
+				page.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)))
+			})
+			h := c.Root(app)
+			if s.rootless {
+				h = app
+			}
+			r := get(h, "/form")
+			want(t, "status", r.StatusCode, s.status)
+			want(t, "token", body(r), "token1")
+			if s.nonce {
+				want(t, "nonce", r.Header.Get("Content-Security-Policy"), "script-src 'nonce-token1'")
+			} else {
+				want(t, "cookie", r.Cookies()[0].Value, "token1")
+			}
+		})
+	}
+}
