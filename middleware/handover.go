@@ -45,7 +45,7 @@ func (l *lookup) newSole() *sole {
 		return nil
 	case x.arrival == nil && !x.req.Credentials: // nobody knows what handlers outside have changed
 		return &sole{settled: make(chan struct{}), errors: true}
-	case !x.came, !slices.Equal(x.arrival.header["Cookie"], x.r.Header["Cookie"]),
+	case !x.came, !slices.Equal(x.arrivedCookies(), x.r.Header["Cookie"]),
 		x.req.Credentials && e != nil && !rules.ForEveryone(e, x.p):
 		return nil
 	}

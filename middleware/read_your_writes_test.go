@@ -677,3 +677,29 @@ func TestKeysOfWritesChange(t *testing.T) {
 		}
 	})
 }
+
+// A client that shows the token of its change opens a link that works once: after a sign-up, say.
+func TestALinkThatWorksOnceAfterAWrite(t *testing.T) {
+	for others, p := range map[string]policy.Policy{"": {}, "; lang=en": {Shared: true}} {
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				return
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			if o.runs.Load() > 2 {
+				http.Error(w, "this link was used already", http.StatusGone)
+				return
+			}
+			http.SetCookie(w, &http.Cookie{Name: "session", Value: "alice"})
+		}
+		c := newCacheOn(t, newServer(t), middleware.Options{Log: discard, ReadYourWrites: writeKeys})
+		p.TTL, p.HardTimeout = time.Minute, time.Minute
+		h := rooted(c, p, o)
+		cookies := do(h, "POST", "/signup").Cookies()
+		want(t, "cookies of the POST", len(cookies), 1)
+		token := cookies[0].Name + "=" + cookies[0].Value
+		want(t, "status", get(h, "/confirm/abc", "Cookie", token+others).StatusCode, 200)
+		want(t, "runs", o.runs.Load(), int64(2))
+	}
+}

@@ -46,6 +46,16 @@ func (c *Cache) takeWrite(r *http.Request) (*http.Request, *written) {
 	return r, c.writtenBy(text)
 }
 
+// arrivedCookies returns the cookies that the request arrived with, without the token.
+func (x *exchange) arrivedCookies() []string {
+	h := x.arrival.header
+	if c := x.c; c.writes != nil && c.options.ReadYourWrites.Field == "" {
+		r, _ := rules.TakeCookie(&http.Request{Header: h}, c.writes.Name)
+		h = r.Header
+	}
+	return h["Cookie"]
+}
+
 // writtenBy returns what a token says, or nil. Without a journal that others share, nothing that is
 // stored is older than what this process has invalidated.
 func (c *Cache) writtenBy(text string) *written {
