@@ -78,6 +78,7 @@ func (n *run) handsOver(h http.Header) {
 		return
 	case t.sole == nil, t.sole.errors && (n.rec.status < 400 || setsCookie(h)),
 		givesAlone(n.x.w.Header()):
+		n.endForNobody()
 		return
 	}
 	n.hands = &handed{status: n.rec.status, header: h.Clone(), removed: n.removed, why: n.out.Detail}
@@ -118,8 +119,19 @@ func (n *run) collect(p []byte) {
 func (n *run) handsNothing() {
 	if n.hands != nil {
 		n.hands = nil
+		n.endForNobody() // before the client's own run begins
 		n.x.refresh.settle()
 	}
+}
+
+// endForNobody ends a run behind that answers one client alone and hands it nothing: nobody gets what
+// it answers.
+func (n *run) endForNobody() {
+	if n.x.around != nil { // which may have a use for it
+		return
+	}
+	n.forNobody = true
+	n.cancel()
 }
 
 // handsAll is called when the response is whole.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -333,3 +334,92 @@ func TestATokenFromOutsideIsItsCookies(t *testing.T) {
 		})
 	}
 }
+
+// A run behind whose response is for one client alone, and is not handed over, ends: the client has a
+// run of its own, and nobody reads the other one.
+func TestARunBehindThatHandsNothingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running atomic.Int64
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			running.Add(1)
+			defer running.Add(-1)
+			w.Header().Set("Cache-Control", "private")
+			for r.Context().Err() == nil {
+				fmt.Fprintln(w, "tick")
+				w.(http.Flusher).Flush()
+				select {
+				case <-time.After(time.Second):
+				case <-r.Context().Done():
+				}
+			}
+		}}
+		h := rooted(newCache(t), policy.Policy{TTL: time.Minute, HardTimeout: time.Minute}, o)
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				defer func() { recover() }()
+				r := httptest.NewRequestWithContext(ctx, "GET", fmt.Sprint("/stream", i), nil)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+			})
+		}
+		synctest.Wait()
+		want(t, "runs in all", o.runs.Load(), int64(20))
+		want(t, "runs for 10 clients", running.Load(), int64(10))
+		leave()
+		all.Wait()
+		synctest.Wait()
+		want(t, "runs for nobody", running.Load(), int64(0))
+	})
+}
+
+// ... also one whose handler looks at nothing but the errors of its writes, or is a copy.
+func TestAWriteForNobodyFails(t *testing.T) {
+	for _, copies := range []bool{false, true} {
+		t.Run(fmt.Sprint("copies=", copies), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const page = 1 << 20
+				var mu sync.Mutex
+				var wrote []int64
+				note := func(n int64) {
+					mu.Lock()
+					defer mu.Unlock()
+					wrote = append(wrote, n)
+				}
+				ended := make(chan struct{}, 2)
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					defer func() { ended <- struct{}{} }()
+					w.Header().Set("Cache-Control", "private")
+					if copies {
+						n, _ := io.Copy(w, io.LimitReader(endless{}, page))
+						note(n)
+						return
+					}
+					var total int64
+					defer func() { note(total) }()
+					for total < page {
+						n, err := w.Write(make([]byte, 64<<10))
+						if total += int64(n); err != nil {
+							return
+						}
+					}
+				}}
+				c := newCache(t)
+				h := c.With(policy.Policy{TTL: time.Minute, HardTimeout: time.Minute})(o)
+				c.Root(h) // h alone is served, so that pages are not handed over
+				want(t, "length", len(body(get(h, "/export"))), page)
+				<-ended
+				<-ended
+				synctest.Wait()
+				want(t, "runs", o.runs.Load(), int64(2))
+				want(t, "what the run behind wrote is a part", min(wrote[0], wrote[1]) < page/2, true)
+				want(t, "what the client's run wrote", max(wrote[0], wrote[1]), int64(page))
+			})
+		})
+	}
+}
+
+// endless reads as dots.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte("."), len(p))), nil }

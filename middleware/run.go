@@ -42,7 +42,8 @@ type run struct {
 	overdue atomic.Bool // it has ended before the handler began to answer
 	expired atomic.Bool // the time of a run in the background is over
 
-	hands *handed // what the client gets that started the run behind, or nil
+	hands     *handed // what the client gets that started the run behind, or nil
+	forNobody bool    // the run behind is for one client alone, and that gets nothing of it
 
 	lease *lease // by which the run is for all processes; nil: it is for this one
 

@@ -46,7 +46,9 @@ func (n *run) write(p []byte) (int, error) {
 			return 0, fill.ErrDeserted
 		}
 	case passing:
-		n.collect(p)
+		if n.collect(p); n.forNobody {
+			return 0, fill.ErrDeserted
+		}
 		return n.watched.write(n.x.c, n.x.w, p)
 	case streaming:
 		return n.stream(p)
@@ -81,7 +83,7 @@ func (n *run) stream(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (n *run) copies() bool { return n.state == passing && n.hands == nil }
+func (n *run) copies() bool { return n.state == passing && n.hands == nil && !n.forNobody }
 
 func (n *run) copyFrom(src io.Reader) (int64, error) { return n.watched.copy(n.x.c, n.x.w, src) }
 
@@ -90,7 +92,9 @@ func (n *run) flush() error {
 	case streaming:
 		n.f.Flush()
 	case passing:
-		n.handsNothing()
+		if n.handsNothing(); n.forNobody {
+			return fill.ErrDeserted
+		}
 		return n.watched.stall.Flush(n.x.w)
 	}
 	return nil
