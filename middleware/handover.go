@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ type sole struct {
 	made    atomic.Pointer[handed] // what the run has answered, whole
 	taken   atomic.Pointer[handed] // ... once nothing stands against it
 	settled chan struct{}          // closed when taken will not change any more
+	end     func()                 // ends the run's context, once comes says so
 	errors  bool                   // it gets errors alone, which set no cookie
 	once    sync.Once
 }
@@ -82,6 +84,7 @@ func (n *run) handsOver(h http.Header) {
 		return
 	}
 	n.hands = &handed{status: n.rec.status, header: h.Clone(), removed: n.removed, why: n.out.Detail}
+	t.sole.end = n.cancel
 	t.sole.comes.Store(true)
 }
 
@@ -101,13 +104,13 @@ func (d *handed) sentWith(h http.Header) {
 	}
 }
 
-// collect adds to the body, if there is room for it.
+// collect adds to the body, if there is room for it and the client waits for it.
 func (n *run) collect(p []byte) {
 	if n.hands == nil || len(p) == 0 {
 		return
 	}
 	size := int64(len(n.hands.body) + len(p))
-	if size > n.x.maxBody() || !n.f.Take(int64(len(p))) {
+	if n.ctx.Err() == context.Canceled || size > n.x.maxBody() || !n.f.Take(int64(len(p))) {
 		n.handsNothing()
 		return
 	}
@@ -192,7 +195,8 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 	return answered
 }
 
-// awaitOwn waits for what is handed over, or returns nil where nothing is. HardTimeout bounds it.
+// awaitOwn waits for what is handed over, or returns nil where nothing is. HardTimeout bounds it. A
+// client that waits no more ends the run.
 func (l *lookup) awaitOwn() (*handed, error) {
 	t := l.behind
 	l.leave()
@@ -205,8 +209,10 @@ func (l *lookup) awaitOwn() (*handed, error) {
 	case <-t.sole.settled:
 		return t.sole.taken.Swap(nil), nil
 	case <-b.next():
+		t.sole.end()
 		return nil, nil
 	case <-l.x.r.Context().Done():
+		t.sole.end()
 		return nil, l.x.r.Context().Err()
 	}
 }

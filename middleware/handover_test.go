@@ -373,6 +373,47 @@ func TestARunBehindThatHandsNothingEnds(t *testing.T) {
 	})
 }
 
+// ... also one whose client waits for the whole of it no more.
+func TestARunBehindEndsWithTheWaitForAHandOver(t *testing.T) {
+	for _, s := range []struct {
+		story   string
+		leaves  time.Duration // the client does, or never
+		endsAt  time.Duration // the run behind does
+		runs    int64
+		answers bool
+	}{
+		{"the client leaves", time.Second, time.Second, 1, false},
+		{"HardTimeout", time.Hour, 3 * time.Second, 2, true},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first, began := make(chan time.Duration, 2), time.Now()
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "private")
+					w.Write(make([]byte, middleware.HoldBack+1))
+					select {
+					case <-time.After(20 * time.Second):
+					case <-r.Context().Done():
+						_, err := w.Write([]byte("more"))
+						want(t, "a write for nobody fails", err != nil, true)
+					}
+					first <- time.Since(began)
+				}}
+				h := rooted(newCache(t), policy.Policy{TTL: time.Minute, HardTimeout: 3 * time.Second}, o)
+				ctx, leave := context.WithTimeout(t.Context(), s.leaves)
+				defer leave()
+				w := httptest.NewRecorder()
+				func() {
+					defer func() { want(t, "answers", recover() == nil && w.Body.Len() > 0, s.answers) }()
+					h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+				}()
+				want(t, "the run behind ends after", <-first, s.endsAt)
+				want(t, "runs", o.runs.Load(), s.runs)
+			})
+		})
+	}
+}
+
 // ... also one whose handler looks at nothing but the errors of its writes, or is a copy.
 func TestAWriteForNobodyFails(t *testing.T) {
 	for _, copies := range []bool{false, true} {
