@@ -160,6 +160,9 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}
+	if n.crowded && n.out.Detail == "" {
+		n.out.Detail = reasonCrowded
+	}
 	return a, announced
 }
 

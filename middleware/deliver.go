@@ -24,8 +24,8 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
 	n.dropRemoved()
-	held, _ := n.x.hold(n.answer, time.Now(), true)
-	defer n.x.letGo(held)
+	n.watchOwn()
+	defer n.letGoOfBody()
 	if n.answer.Status == http.StatusNotModified {
 		n.x.notModified(n.own, nil, -1, &n.out)
 		return

@@ -109,10 +109,13 @@ func (n *run) suspect() bool { return n.rec.status >= 400 && rules.Suspect(n.x.r
 // displaces reports whether a response that may be stored is an error that would push out a good
 // page: one that is fresh, because a client insisted on a newer one or a refresh came early; or
 // any, by a lifetime that the error does not state itself. Where there are variants the good page
-// may be another than the one at hand.
+// may be another than the one at hand. Where the run had no room for the page, it counts as fresh.
 func (n *run) displaces(a *rules.Admission) bool {
-	if n.rec.status < 400 {
+	switch {
+	case n.rec.status < 400:
 		return false
+	case n.crowded:
+		return !a.Explicit || n.failing()
 	}
 	good := n.found.entry != nil && n.found.entry.Status < 400
 	if !a.Explicit {

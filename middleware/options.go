@@ -173,10 +173,10 @@ type Options struct {
 	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
 	// would take it past the bound streams on, unstored. Default 256 MiB.
 	MaxFillBytes int64
-	// MaxReadBytes bounds what clients hold of stored responses longer than 64 KiB that they are
-	// still reading and that the store has let go, each counted once. Past it clients that have
-	// taken nothing for a second are cut off, and handlers answer until there is room. Default 256
-	// MiB.
+	// MaxReadBytes bounds what requests hold of stored responses longer than 64 KiB that clients are
+	// still reading, or runs of the handler renew, and that the store has let go, each counted once.
+	// Past it clients that have taken nothing for a second are cut off, and handlers answer until
+	// there is room, without validating what is stored. Default 256 MiB.
 	MaxReadBytes int64
 	// StallTimeout is how long a client may take nothing of a response: of 32 KiB, of what is
 	// longer than 64 KiB or streams. Then it is cut off by a write deadline in the past, which is

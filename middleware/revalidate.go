@@ -57,7 +57,7 @@ func (n *run) combine() {
 	if added = n.partial(added); added != nil && asked && !n.rec.broken() {
 		whole, ok = rules.Combine(rules.Unannounced(n.found.entry), added)
 	}
-	if !ok || whole.Spans != nil {
+	if !ok || whole.Spans != nil || !n.holdBody(whole) {
 		n.become(retrying)
 		return
 	}

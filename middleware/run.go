@@ -28,7 +28,9 @@ type run struct {
 
 	promised policy.Outcome // out, as far as the header of a stream can know it
 
-	found found // in the store: to be validated or completed, or served if the handler is lost
+	found   found // in the store: to be validated or completed, or served if the handler is lost
+	held    held  // a long body of what was found, or of the answer, as it is counted
+	crowded bool  // there was no room for what was found
 
 	behind bool          // the entry is stored while its client is sent the response
 	saving chan struct{} // closed when it is
@@ -107,6 +109,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n.failures = n.x.p.FailureTTL > 0
 	n.layered = n.x.veiled && n.x.layered()
 	n.forgetPurged()
+	n.holdFound()
 	if n.x.p.MaxRuns > 0 {
 		n.patience = l.patienceLeft()
 	}
@@ -175,6 +178,7 @@ func (n *run) trace() (end func()) {
 // close ends whatever may still be waiting, however the run came to its end.
 func (n *run) close() {
 	defer n.leaves.close()
+	defer n.letGoOfBody()
 	n.awaitSaved()
 	if !n.after.last {
 		n.over()

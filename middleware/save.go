@@ -99,6 +99,7 @@ func (n *run) letPartsGo() {
 	}
 	if n.found.entry != nil {
 		n.found.entry = bodiless(n.found.entry)
+		n.letGoOfBody()
 	}
 }
 

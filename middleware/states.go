@@ -45,7 +45,11 @@ func (n *run) become(s state) {
 		onTransition(n.state, s)
 	}
 	n.state = s
-	if s == passing || s == piping {
+	switch s {
+	case streaming, whole:
+		n.letGoOfFound()
+	case passing, piping:
+		n.letGoOfFound()
 		n.freePlaces()
 	}
 }

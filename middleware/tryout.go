@@ -67,6 +67,7 @@ func (l *lookup) tryOut(does action, out policy.Outcome) {
 	n.rec.to = t
 	defer n.leaves.close()
 	defer n.over()
+	defer n.letGoOfBody()
 	r := n.request(true)
 	n.unlinked()
 	defer context.AfterFunc(n.x.r.Context(), n.cancel)()
