@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -198,4 +199,47 @@ func TestACrowdedRunThatFailsKeepsThePage(t *testing.T) {
 	want(t, "status", r.StatusCode, http.StatusForbidden)
 	status(t, r, "detail=page-kept")
 	status(t, get(h, "/page"), "detail=crowded") // and not a hit for the error
+}
+
+// Clients that take nothing of long private pages, which runs behind have made for each of them,
+// hold no more than the bounds. A page that there was no room for is made in front.
+func TestClientsOfPagesHandedOverHoldNoMoreThanTheBounds(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private")
+		writeLongPage(w)
+	}}
+	c := newCache(t, middleware.Options{Log: discard, MaxFillBytes: readBound, MaxReadBytes: readBound})
+	h := rooted(c, policy.Policy{TTL: time.Minute, HardTimeout: time.Minute}, o)
+	before := heapMiB()
+	last, release := stuckClients(h, 64, func(i int) string { return fmt.Sprint("/export?n=", i) })
+	bounded(t, c, heapMiB()-before)
+	want(t, "status", last.Code, 200)
+	want(t, "readers hold some", c.Stats().ReadBytes > 0, true)
+	release()
+	want(t, "held by readers", c.Stats().ReadBytes, int64(0))
+	want(t, "held by runs", c.Stats().FillBytes, int64(0))
+}
+
+// Where other clients hold MaxReadBytes already, a page that its run behind has made for one client
+// counts among what runs hold until it is sent: its handler does not run again.
+func TestALinkThatWorksOnceWhereClientsHoldTooMuch(t *testing.T) {
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if o.runs.Load() > 1 {
+			http.Error(w, "this link was used already", http.StatusGone)
+			return
+		}
+		w.Write(paragraph)
+		w.Write(paragraph)
+	}
+	c := newCache(t, middleware.Options{Log: discard, MaxReadBytes: 1})
+	h := rooted(c, policy.Policy{TTL: time.Minute, HardTimeout: time.Minute}, o)
+	last, release := stuckClients(h, 1, func(int) string { return "/confirm/abc" })
+	want(t, "status", last.Code, 200)
+	want(t, "runs", o.runs.Load(), int64(1))
+	want(t, "held by readers", c.Stats().ReadBytes, int64(0))
+	want(t, "held by runs", c.Stats().FillBytes >= int64(2*len(paragraph)), true)
+	release()
+	want(t, "held by runs at the end", c.Stats().FillBytes, int64(0))
 }

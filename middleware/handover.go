@@ -180,15 +180,19 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 		return l.alone(out)
 	}
 	x, now := &l.x, time.Now()
-	e := &store.Entry{Status: d.status, Header: d.header, Body: fill.Fit(d.body), Received: now}
+	d.body = fill.Fit(d.body) // the ticket goes on to have d
+	e := &store.Entry{Status: d.status, Header: d.header, Body: d.body, Received: now}
 	if bodyAllowed(e.Status) {
 		setLength(e.Header, len(e.Body))
 	}
 	for _, name := range d.removed {
 		delete(x.w.Header(), name)
 	}
-	h, _ := x.hold(e, now, true)
+	h, ok := x.hold(e, now)
 	defer x.letGo(h)
+	if ok {
+		l.leave() // or else the body counts among the runs' until it is sent
+	}
 	out.FwdStatus, out.Detail = e.Status, d.why
 	x.write(e, e.Header, false, &out, now)
 	x.observe(out)
@@ -196,10 +200,10 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 }
 
 // awaitOwn waits for what is handed over, or returns nil where nothing is. HardTimeout bounds it. A
-// client that waits no more ends the run.
+// client that waits no more ends the run. The request keeps its place in the fill, and with that
+// what the run has taken of MaxFillBytes, until it has the body counted elsewhere.
 func (l *lookup) awaitOwn() (*handed, error) {
 	t := l.behind
-	l.leave()
 	if t.sole == nil || !t.sole.comes.Load() {
 		return nil, nil
 	}

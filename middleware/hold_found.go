@@ -22,7 +22,7 @@ func (n *run) holdBody(e *store.Entry) bool {
 	if len(e.Body) <= bigBody {
 		return true
 	}
-	pin := n.x.c.fills.Pins.Hold(e.Key, e.Body, nil, false)
+	pin := n.x.c.fills.Pins.Hold(e.Key, e.Body, nil)
 	if pin == nil {
 		return false
 	}

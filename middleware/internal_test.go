@@ -538,7 +538,7 @@ func TestWhoHoldsALongBody(t *testing.T) {
 		}
 		x := exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}}
 		x.req.Read(r, x.p, nil)
-		h, ok := x.hold(e, time.Now(), false)
+		h, ok := x.hold(e, time.Now())
 		if !ok || (h.pin != nil) != s.holds {
 			t.Errorf("%v: counted %v, %v; want %v", s, h.pin != nil, ok, s.holds)
 		}
@@ -547,7 +547,7 @@ func TestWhoHoldsALongBody(t *testing.T) {
 	x := exchange{c: c, w: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil),
 		p: &policy.Policy{}}
 	if h, _ := x.hold(&store.Entry{Key: "short", Status: 200, Body: make([]byte, bigBody)},
-		time.Now(), false); h.pin != nil {
+		time.Now()); h.pin != nil {
 		t.Errorf("a body of %d bytes is counted", bigBody)
 	}
 }

@@ -227,7 +227,7 @@ func (l *lookup) mayStandIn() bool {
 // to send so long a body.
 func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 	x, e, now := &l.x, l.found.entry, time.Now()
-	h, ok := x.hold(e, now, false)
+	h, ok := x.hold(e, now)
 	if !ok {
 		x.stall = nil
 		return false

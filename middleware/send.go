@@ -95,14 +95,14 @@ type held struct {
 
 // hold counts a long body of e for as long as its client reads it. It fails when there is no room
 // and others have to go first.
-func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
+func (x *exchange) hold(e *store.Entry, now time.Time) (h held, ok bool) {
 	if len(e.Body) <= bigBody || x.req.Class == rules.ClassHead ||
 		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header,
 			e.Header, e.MadeModified, now) {
 		return h, true
 	}
 	h.stall = x.c.watchOf(x.w)
-	h.pin = x.c.fills.Pins.Hold(e.Key, e.Body, h.stall, force)
+	h.pin = x.c.fills.Pins.Hold(e.Key, e.Body, h.stall)
 	x.stall = h.stall
 	return h, h.pin != nil
 }
@@ -127,7 +127,7 @@ func (l *lookup) hit(e *store.Entry, out policy.Outcome, now time.Time) {
 
 func (l *lookup) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
 	x := &l.x
-	h, ok := x.hold(e, now, false)
+	h, ok := x.hold(e, now)
 	if !ok {
 		x.stall = nil
 		l.crowded()

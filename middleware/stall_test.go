@@ -344,12 +344,12 @@ func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := c.fills.Pins.Hold("k", e.Body, nil, false)
-	other := c.fills.Pins.Hold("other", make([]byte, size), nil, false)
+	stored := c.fills.Pins.Hold("k", e.Body, nil)
+	other := c.fills.Pins.Hold("other", make([]byte, size), nil)
 	if stored == nil || other == nil {
 		t.Fatalf("room for what is stored: %v, and for another: %v", stored != nil, other != nil)
 	}
-	if third := c.fills.Pins.Hold("third", make([]byte, size), nil, false); third != nil {
+	if third := c.fills.Pins.Hold("third", make([]byte, size), nil); third != nil {
 		t.Error("there is room for more than the bound")
 	}
 	c.fills.Pins.Release(stored)
@@ -425,11 +425,11 @@ func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
 // A page that became empty is no body that anybody reads, whatever was read of the one before.
 func TestAnEmptyPageIsNobodysBody(t *testing.T) {
 	c := boundedCache(t, 1<<20, Options{MaxReadBytes: 1 << 10})
-	p := c.fills.Pins.Hold("k", make([]byte, 1<<10), nil, false)
+	p := c.fills.Pins.Hold("k", make([]byte, 1<<10), nil)
 	if err := c.store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if other := c.fills.Pins.Hold("other", make([]byte, 1<<10), nil, false); other != nil {
+	if other := c.fills.Pins.Hold("other", make([]byte, 1<<10), nil); other != nil {
 		t.Error("there is room for more than the bound")
 	}
 	c.fills.Pins.Release(p)

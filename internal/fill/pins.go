@@ -37,13 +37,13 @@ const stalledFor = time.Second
 // Hold counts a body for one more reader. When that would take the bodies that the store does not
 // have past the bound, it returns nil, and cuts off clients that have stalled, to make room for
 // later readers.
-func (r *Pins) Hold(key string, body []byte, s *stall.Watch, force bool) *Pin {
+func (r *Pins) Hold(key string, body []byte, s *stall.Watch) *Pin {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.pins[&body[0]]
 	if p == nil {
 		size := int64(cap(body))
-		if !force && r.used+size > r.limit {
+		if r.used+size > r.limit {
 			r.audit()
 			if over := r.used + size - r.limit; over > 0 {
 				r.cut(over)

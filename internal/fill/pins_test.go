@@ -48,7 +48,9 @@ func TestWhoIsCutOffForRoom(t *testing.T) {
 			r.stored = func(key string, body []byte) bool {
 				return key == "first" && &body[0] == &p.body[0]
 			}
-			r.Hold("besides", make([]byte, len(p.body)), nil, true)
+			r.limit += int64(len(p.body))
+			r.Hold("besides", make([]byte, len(p.body)), nil)
+			r.limit -= int64(len(p.body))
 		}, "second"},
 		{"nobody any more", func(r *Pins, p *Pin) {
 			for s := range p.clients {
@@ -64,12 +66,12 @@ func TestWhoIsCutOffForRoom(t *testing.T) {
 				var pins []*Pin
 				for _, name := range []string{"first", "second", "third"} {
 					w := watch(func() { cut = append(cut, name) })
-					pins = append(pins, g.Pins.Hold(name, make([]byte, size), w, false))
+					pins = append(pins, g.Pins.Hold(name, make([]byte, size), w))
 					defer stalls(w)()
 					time.Sleep(time.Second)
 				}
 				s.beside(&g.Pins, pins[0])
-				if p := g.Pins.Hold("fourth", make([]byte, size), nil, false); p != nil {
+				if p := g.Pins.Hold("fourth", make([]byte, size), nil); p != nil {
 					t.Error("there is room for more than the bound")
 				}
 				want(t, "cut off", fmt.Sprint(cut), "["+s.cut+"]")
@@ -85,10 +87,10 @@ func TestWhoHasJustStalledIsCutOff(t *testing.T) {
 			g := groupOf(0, 1<<10)
 			was := false
 			w := watch(func() { was = true })
-			g.Pins.Hold("k", make([]byte, 1<<10), w, false)
+			g.Pins.Hold("k", make([]byte, 1<<10), w)
 			defer stalls(w)()
 			time.Sleep(lasts)
-			g.Pins.Hold("other", make([]byte, 1<<10), nil, false)
+			g.Pins.Hold("other", make([]byte, 1<<10), nil)
 			want(t, fmt.Sprint("cut off after ", lasts), was, cut)
 		})
 	}

@@ -279,7 +279,7 @@ func (f *Fill) HandOver(key string) {
 	}
 	f.old = nil
 	for _, body := range bodies {
-		p := f.g.Pins.Hold(key, body, f.readers[0].watch, false)
+		p := f.g.Pins.Hold(key, body, f.readers[0].watch)
 		if p == nil {
 			f.unpin()
 			return
