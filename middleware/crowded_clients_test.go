@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -242,4 +243,57 @@ func TestALinkThatWorksOnceWhereClientsHoldTooMuch(t *testing.T) {
 	want(t, "held by runs", c.Stats().FillBytes >= int64(2*len(paragraph)), true)
 	release()
 	want(t, "held by runs at the end", c.Stats().FillBytes, int64(0))
+}
+
+// Requests that wait for a handler to renew a long page, in a store on a server, share one copy of
+// the stale one, which counts. Without room they wait as if nothing were stored.
+func TestRequestsThatWaitHoldNoMoreThanTheBound(t *testing.T) {
+	for _, s := range []struct {
+		story string
+		url   func(i int) string
+		holds int64
+	}{
+		{"for one page", func(int) string { return "/page" }, longPage},
+		{"two for each page", func(i int) string { return fmt.Sprint("/page", i/2) }, readBound},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const clients = 128
+				var slow chan struct{}
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					if slow != nil {
+						<-slow
+					}
+					w.Header().Set("Cache-Control", "max-age=1, stale-if-error=600")
+					w.Header().Set("ETag", `"1"`)
+					if r.Header.Get("If-None-Match") != "" {
+						w.WriteHeader(http.StatusNotModified)
+						return
+					}
+					writeLongPage(w)
+				}}
+				c := onServer(t)
+				h := c.Handler(o)
+				for i := range clients {
+					get(h, s.url(i))
+				}
+				time.Sleep(time.Minute)
+				slow = make(chan struct{})
+				before := heapMiB()
+				var all sync.WaitGroup
+				for i := range clients {
+					all.Go(func() {
+						defer func() { recover() }() // of one that fell behind a page that nobody keeps
+						want(t, "length", len(body(get(h, s.url(i)))), longPage)
+					})
+				}
+				synctest.Wait()
+				bounded(t, c, heapMiB()-before)
+				want(t, "what they hold", c.Stats().ReadBytes/s.holds, int64(1))
+				close(slow)
+				all.Wait()
+				want(t, "what they hold at the end", c.Stats().ReadBytes, int64(0))
+			})
+		})
+	}
 }

@@ -111,6 +111,7 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	case a.late:
 		out.Detail = cmp.Or(out.Detail, reasonWaited)
 	}
+	l.sharesFound(f)
 	n := newRun(l, f, out)
 	n.lease = a.lease
 	n.lead()

@@ -179,6 +179,7 @@ func (l *lookup) takeOwn(a fill.Answer, out policy.Outcome) next {
 		out.Passed = cmp.Or(a.Why, reasonPass)
 		return l.alone(out)
 	}
+	l.answeredElse()
 	x, now := &l.x, time.Now()
 	d.body = fill.Fit(d.body) // the ticket goes on to have d
 	e := &store.Entry{Status: d.status, Header: d.header, Body: d.body, Received: now}

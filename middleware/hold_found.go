@@ -1,6 +1,9 @@
 package middleware
 
-import "github.com/freshet-go/freshet/store"
+import (
+	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/store"
+)
 
 // A run keeps what was found in the store until its client has the answer: to validate it, to
 // complete it, or to send it in the place of an error. Of a store on a server each run has a copy
@@ -40,6 +43,38 @@ func (n *run) watchOwn() {
 	pins.Join(n.held.pin, watch)
 	pins.Leave(n.held.pin, nil)
 	n.held.stall, n.x.stall = watch, watch
+}
+
+// sharesFound gives the request the copy of what it found that others have who wait for f.
+func (l *lookup) sharesFound(f *fill.Fill) {
+	if e := l.found.entry; e != nil && len(e.Body) > bigBody {
+		l.found.entry = f.Share(e)
+	}
+}
+
+// holdFound counts what the request found for as long as it waits for f. Without room it waits as
+// if nothing were stored.
+func (l *lookup) holdFound(f *fill.Fill) {
+	l.sharesFound(f)
+	e := l.found.entry
+	if e == nil || len(e.Body) <= bigBody {
+		return
+	}
+	if l.held.pin = l.x.c.fills.Pins.Hold(e.Key, e.Body, nil); l.held.pin == nil {
+		l.found.stored = stored{}
+	}
+}
+
+// answeredElse drops what was found, as the request has another answer. Its client may take its
+// time for that.
+func (l *lookup) answeredElse() {
+	l.letGoOfBody()
+	l.found.stored = stored{}
+}
+
+func (l *lookup) letGoOfBody() {
+	l.x.c.release(l.held)
+	l.held = held{}
 }
 
 func (n *run) letGoOfBody() {

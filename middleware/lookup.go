@@ -23,6 +23,7 @@ type lookup struct {
 
 	behind *refreshTicket // the run in the background that it has started, or nil
 	reader *fill.Reader   // its place in what it waits for, or nil
+	held   held           // what it found, as it is counted while it waits
 }
 
 // found is what a look into the store found.

@@ -18,6 +18,8 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 		return lookAgain
 	}
 	defer l.leave()
+	l.holdFound(f)
+	defer l.letGoOfBody()
 	if f.Answer().Stage == fill.StageAsked && l.findsNoPlace() {
 		l.keepBehind()
 		if l.standInBusy(out) {
@@ -111,6 +113,7 @@ func (l *lookup) share(f *fill.Fill, a fill.Answer, out policy.Outcome) next {
 		return lookAgain
 	}
 	out.Collapsed, x.tally.trace = !l.ownBehind(f, &out), f.Traced
+	l.answeredElse()
 	if a.Stage == fill.StageSettled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)
@@ -233,6 +236,7 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 		return false
 	}
 	defer x.letGo(h)
+	l.letGoOfBody()
 	l.leave()
 	l.leavesBehind()
 	out.Stale, out.Detail = true, why

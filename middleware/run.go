@@ -110,6 +110,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n.layered = n.x.veiled && n.x.layered()
 	n.forgetPurged()
 	n.holdFound()
+	l.letGoOfBody()
 	if n.x.p.MaxRuns > 0 {
 		n.patience = l.patienceLeft()
 	}

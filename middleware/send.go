@@ -109,9 +109,13 @@ func (x *exchange) hold(e *store.Entry, now time.Time) (h held, ok bool) {
 
 func (x *exchange) letGo(h held) {
 	x.stall = nil
+	x.c.release(h)
+}
+
+func (c *Cache) release(h held) {
 	if h.pin != nil {
-		x.c.fills.Pins.Leave(h.pin, h.stall)
-		x.c.fills.Pins.Release(h.pin)
+		c.fills.Pins.Leave(h.pin, h.stall)
+		c.fills.Pins.Release(h.pin)
 	}
 }
 

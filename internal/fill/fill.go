@@ -9,6 +9,7 @@ import (
 	"context"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -61,7 +62,8 @@ type Fill struct {
 	changed chan struct{} // closed at the next change; nil when nobody waits
 
 	answer Answer
-	tags   []string // that the response got since
+	found  weak.Pointer[store.Entry] // what those who wait have found: see Share
+	tags   []string                  // that the response got since
 	body   body
 
 	old     []byte // the body as readers may still have it, in a longer piece of memory
@@ -173,6 +175,22 @@ func (f *Fill) Decide(a Answer) {
 	if a.Stage == StagePrivate || a.Stage == StageFailed {
 		f.Retire()
 	}
+}
+
+// Share returns the stored response that another request which waits for the fill holds, where it is
+// the same as e, or else e: a store on a server has a new copy for each of them. The fill itself
+// holds none.
+func (f *Fill) Share(e *store.Entry) *store.Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	other := f.found.Value()
+	if other != nil && other.Key == e.Key && other.Number == e.Number &&
+		other.Requested.Equal(e.Requested) && other.Received.Equal(e.Received) &&
+		len(other.Body) == len(e.Body) {
+		return other
+	}
+	f.found = weak.Make(e)
+	return e
 }
 
 // GiveUp frees the fill's keys, for a reason, although its run goes on. Those who wait for it look
