@@ -185,8 +185,8 @@ func TestTheJournalStays(t *testing.T) {
 	})
 }
 
-// With two of three servers gone, there is no journal, and whoever is left with one does not make
-// one.
+// With two of three servers gone, there is no journal, and a process that reaches the third makes
+// none.
 func TestNoMajority(t *testing.T) {
 	simulated(t, 3, func(t *testing.T, c *cluster) {
 		k := c.keeper(t, "A")

@@ -8,7 +8,7 @@
 // begins with a mark that everything before is forgotten. From this follows:
 //
 //   - Of two seats that were agreed on, the later one's journal begins at a number above all that
-//     the earlier one's gave out: whoever proposed it has read a copy of the earlier one.
+//     the earlier one's gave out: the process that proposed it has read a copy of that one.
 //   - A mark that was written at a seat, before more than half of the copies were read that still
 //     name it, is read by all who then read more than half of the copies, or the journal has moved
 //     since, and its beginning covers the mark.
