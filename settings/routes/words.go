@@ -174,7 +174,7 @@ func named(name string) *word {
 // meant guesses which word was meant: " (did you mean tags?)", or nothing.
 func meant(name string) string {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	best, least := "", 2+len(name)/4
+	best, least := "", 1+max(1, len(name)/4)
 	for _, w := range words {
 		d := spelling.Distance(name, w.name)
 		if spelling.OneSlip(name, w.name) {
