@@ -19,8 +19,8 @@ import (
 
 // longPage is how long a page of these tests is, in bytes, and readBound what clients may hold.
 const (
-	longPage  = 1 << 20
-	readBound = 4 << 20
+	longPage  = 512 << 10
+	readBound = 2 << 20
 )
 
 // paragraph is the handlers' own piece of a page, which no client holds a copy of. It does not
@@ -92,8 +92,8 @@ func bounded(t *testing.T, c *middleware.Cache, grown int64) {
 	if s.FillBytes > readBound {
 		t.Errorf("runs hold %d bytes, and MaxFillBytes is %d", s.FillBytes, readBound)
 	}
-	if grown > 32 {
-		t.Errorf("the heap has grown by %d MiB, and the bounds are 4 MiB each", grown)
+	if grown > 16 {
+		t.Errorf("the heap has grown by %d MiB, and the bounds are 2 MiB each", grown)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestRequestsThatWaitHoldNoMoreThanTheBound(t *testing.T) {
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const clients = 128
+				const clients = 64
 				var slow chan struct{}
 				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 					if slow != nil {
