@@ -14,6 +14,10 @@ import (
 	"github.com/freshet-go/freshet/store/open"
 )
 
+// notInTheCommand is the advice for a driver that the freshet command does not have.
+const notInTheCommand = "; the freshet command is built without it: in its place, call " +
+	"store.Migrate, store.Probe or store.Flush in a program of your own, with open.Backend"
+
 // This binary imports package open and no driver: what a program says that forgot the import.
 func TestADriverThatIsNotImported(t *testing.T) {
 	for rawURL, want := range map[string]string{
@@ -24,7 +28,8 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"postgres://u:secret@h/db":    `open: no driver for postgres:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"postgresql://u:secret@h/db":  `open: no driver for postgresql:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"https+store://u:secret@h":    `open: no driver for https+store:// is imported: add import _ "github.com/freshet-go/freshet/store/httpstore"`,
-		"dynamodb://r/t?x=secret1":    `open: no driver for dynamodb:// is imported: add import _ "github.com/freshet-go/freshet/store/dynamostore"; the freshet command is built without it: in its place, call store.Migrate, store.Probe or store.Flush in a program of your own, with open.Backend`,
+		"dynamodb://r/t?x=secret1": `open: no driver for dynamodb:// is imported: add import _ ` +
+			`"github.com/freshet-go/freshet/store/dynamostore"` + notInTheCommand,
 		"cachekit://secret@h":         `open: no driver for cachekit:// is imported: add import _ "github.com/freshet-go/freshet/store/cachekitstore"`,
 		"memcached://h?token=secret1": `open: no driver for memcached:// is imported: add import _ "github.com/freshet-go/freshet/store/memcachestore"`,
 	} {
@@ -47,7 +52,8 @@ func TestADriverThatIsNotImported(t *testing.T) {
 	for kind, want := range map[string]string{
 		"redis":                  `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"kinto.core.cache.redis": `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
-		"dynamodb":               `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/dynamostore"; the freshet command is built without it: in its place, call store.Migrate, store.Probe or store.Flush in a program of your own, with open.Backend`,
+		"dynamodb": `no driver of that kind is imported: add import _ ` +
+			`"github.com/freshet-go/freshet/store/dynamostore"` + notInTheCommand,
 		"kinto.core.cache.nosuch": "memory; with their drivers imported, also redis, postgresql, " +
 			"memcached, http, cachekit, dynamodb",
 	} {

@@ -2,13 +2,13 @@ package memcachestore
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/drivertest"
 	"github.com/freshet-go/freshet/store/storetest"
 )
 
@@ -118,37 +118,11 @@ func want[T comparable](tb testing.TB, what string, got, want T) {
 	}
 }
 
-// mustSet fails the test if the value cannot be stored.
-func mustSet(tb testing.TB, b *Backend, key string, value string, ttl time.Duration) {
-	tb.Helper()
-	if err := b.Set(tb.Context(), key, []byte(value), ttl); err != nil {
-		tb.Fatal(err)
-	}
-}
+var get, mustSet = drivertest.Value, drivertest.MustSet
 
-// get returns the value under key, or what else was said.
-func get(tb testing.TB, b *Backend, key string) string {
-	tb.Helper()
-	value, err := b.Get(tb.Context(), key)
-	switch {
-	case err == store.ErrNotFound:
-		return "not found"
-	case err != nil:
-		return "error: " + err.Error()
-	}
-	return string(value)
-}
-
-// wantKind checks an error: its kind, that it is told well, and tells no more than it should.
+// wantKind checks an error: its kind, that it names the driver and tells what it should, and no
+// secret.
 func wantKind(tb testing.TB, what string, err error, kind store.ErrorKind, words ...string) {
 	tb.Helper()
-	if err == nil || store.KindOf(err) != kind {
-		tb.Errorf("%s: %v (kind %v), want a %v error", what, err, store.KindOf(err), kind)
-		return
-	}
-	for _, w := range words {
-		if !strings.Contains(err.Error(), w) {
-			tb.Errorf("%s: %v: does not say %q", what, err, w)
-		}
-	}
+	drivertest.WantKind(tb, "memcachestore", what, err, kind, words...)
 }

@@ -78,9 +78,11 @@ func TestJudge(t *testing.T) {
 			here, old, true, -1},
 		"two have something else": {old, []Answer{withHead("a", old), strange("b"), strange("c")}, 3,
 			foreign, Seat{}, true, -1},
-		"a server that nobody knows": {Seat{10, "z"}, []Answer{has("a", Seat{10, "z"}), has("b", Seat{10, "z"}), has("c", Seat{10, "z"})}, 3,
+		"a server that nobody knows": {Seat{10, "z"}, []Answer{has("a", Seat{10, "z"}),
+			has("b", Seat{10, "z"}), has("c", Seat{10, "z"})}, 3,
 			silent, Seat{10, "z"}, true, long},
-		"one number, two servers": {Seat{10, "b"}, []Answer{has("a", Seat{10, "a"}), has("b", Seat{10, "b"}), has("c", Seat{10, "a"})}, 3,
+		"one number, two servers": {Seat{10, "b"}, []Answer{has("a", Seat{10, "a"}),
+			has("b", Seat{10, "b"}), has("c", Seat{10, "a"})}, 3,
 			split, Seat{10, "b"}, true, short},
 	} {
 		v := &view{servers: c.servers, answers: c.answers}

@@ -34,8 +34,9 @@ const shelfPages = 30
 func newShelf(t *testing.T, addresses []string, prefix string, version *atomic.Int64) *shelf {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	st, err := open.URL(t.Context(), fmt.Sprintf("memcached://%s?prefix=%s&near=0&timeout=10s&dial_timeout=10s",
-		strings.Join(addresses, ","), prefix), open.Options{Log: quiet})
+	url := fmt.Sprintf("memcached://%s?prefix=%s&near=0&timeout=10s&dial_timeout=10s",
+		strings.Join(addresses, ","), prefix)
+	st, err := open.URL(t.Context(), url, open.Options{Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,8 +93,7 @@ func (s *shelf) changes() {
 
 // Of three Memcached servers, the one with the journal goes: hits come back by themselves, of what
 // lies on the others, and what is invalidated then is known to all processes. When the server is back
-// nobody shows anything older, and all are hits. Meanwhile each answer is of a version that was true
-// when it was asked for, or of the one before if nobody was told.
+// nobody shows anything older, and all are hits.
 func TestTheMemcachedServerWithTheJournalGoes(t *testing.T) {
 	for story, c := range map[string]struct{ goes, returns func(*testserver.Server) }{
 		"stopped": {(*testserver.Server).Pause, (*testserver.Server).Resume},
