@@ -120,7 +120,7 @@ func (f *Follower) settled(list *reading, err error) bool {
 	}
 	d.mu.Unlock()
 	switch {
-	case d.again.Load():
+	case d.again.Load() && !errors.Is(err, errors.ErrUnsupported): // enter has another barrier sent
 		return false
 	case over:
 	case !heard, !f.askNow(): // what they have sent is to be known here first
@@ -135,6 +135,7 @@ func (f *Follower) settled(list *reading, err error) bool {
 	if !d.floor.CompareAndSwap(floor, 0) {
 		return false // it began anew
 	}
+	d.again.Store(false)
 	d.awaits = nil
 	if told {
 		f.Log.Info("freshet: journal: what was stored before the outage is used again",

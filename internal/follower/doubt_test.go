@@ -2,6 +2,7 @@ package follower
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -389,4 +390,18 @@ func TestAGhostOnACopiedList(t *testing.T) {
 				got, c.back)
 		}
 	}
+}
+
+// A doubt that waits for another barrier ends where the successor keeps no list: nobody can be heard.
+func TestADoubtEndsWhereThereIsNoList(t *testing.T) {
+	together(t, 1, func(t *testing.T, all []*process) {
+		f := all[0].Follower
+		f.doubts.floor.Store(20)
+		if !f.doubts.beganAnew(30) || f.settled(nil, errRefused) {
+			t.Error("the doubt is over without a list of the successor's")
+		}
+		if !f.settled(nil, errors.ErrUnsupported) || f.doubts.floor.Load() != 0 {
+			t.Errorf("the doubt goes on, from %d", f.doubts.floor.Load())
+		}
+	})
 }
