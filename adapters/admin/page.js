@@ -274,10 +274,11 @@ const breakers = {
   closed: ['good', '✔ answers'], open: ['bad', '✖ does not answer'], 'half-open': ['warn', '! is tried again'],
 };
 
-// answersOf says whether a tier answers. Its values may while the journal on the same server does not.
+// answersOf says whether a tier answers. While the journal on its server does not, a closed breaker
+// tells nothing of the rest: a Cache that is out of touch asks for no values.
 function answersOf(t, journal) {
   if (t.breaker !== 'closed' || !t.journal_lost) return breakers[t.breaker] || ['warn', t.breaker];
-  return ['bad', '✖ answers, journal lost since ' + clock(t.journal_lost) +
+  return ['bad', '✖ journal lost since ' + clock(t.journal_lost) +
     (journal.in_touch ? '' : ': handlers answer')];
 }
 

@@ -203,8 +203,8 @@ redis        –        –         –       –        –     5k       7  ope
 		inTouch bool
 		want    string
 	}{
-		{"closed", false, "redis: answers, journal lost since 12:03:00: handlers answer"},
-		{"closed", true, "redis: answers, journal lost since 12:03:00"},
+		{"closed", false, "redis: journal lost since 12:03:00: handlers answer"},
+		{"closed", true, "redis: journal lost since 12:03:00"},
 		{"open", false, "redis: journal lost since 12:03:00: handlers answer"},
 	} {
 		lost.Breaker, s.Answer.Journal.InTouch = c.breaker, c.inTouch

@@ -343,7 +343,8 @@ func (s *Stats) tiers(width int) []string {
 	return append(append(lines, s.lostJournals(width)...), s.encryptionFaults(width)...)
 }
 
-// lostJournals says which tiers answer while the journal on the same server does not.
+// lostJournals says of which tiers the journal on their server does not answer. Whether the server
+// answers otherwise, a closed breaker does not tell: a Cache that is out of touch asks for no values.
 func (s *Stats) lostJournals(width int) (lines []string) {
 	for _, t := range s.Answer.Tiers {
 		if t.JournalLost.IsZero() {
@@ -351,9 +352,6 @@ func (s *Stats) lostJournals(width int) (lines []string) {
 		}
 		text := fmt.Sprintf("! %s: journal lost since %s", Clean(t.Name),
 			t.JournalLost.Local().Format(time.TimeOnly))
-		if t.Breaker == "closed" {
-			text = strings.Replace(text, ": ", ": answers, ", 1)
-		}
 		if j := &s.Answer.Journal; !j.InTouch {
 			text += ": handlers answer"
 		}
