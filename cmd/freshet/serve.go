@@ -57,9 +57,7 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	f.sends.times(&o)
 	entries, err := open.URL(ctx, f.store.URL, o)
 	if err != nil {
-		return refuse(stderr, "proxy", fmt.Errorf("%s: %w: the store must answer at the start, "+
-			"unless its URL has ?start=anyway, or a setting says cache_start = anyway", f.store.Origin,
-			err))
+		return refuse(stderr, "proxy", fmt.Errorf("%s: %w", f.store.Origin, err))
 	}
 	defer entries.Close()
 	defer f.sends.close() // its last report is about the store

@@ -99,6 +99,10 @@ func TestADriverOfYourOwn(t *testing.T) {
 	if !errors.Is(err, errUnwell) || !closed {
 		t.Errorf("URL: %v, closed: %t; want the error of Health, and a closed backend", err, closed)
 	}
+	if err != nil && !strings.HasSuffix(err.Error(), ": the drawer is stuck: the store must answer at "+
+		"the start, unless its URL has ?start=anyway, or a setting says cache_start = anyway") {
+		t.Errorf("URL: %v; want the error to say how to start all the same", err)
+	}
 	if want := "cupboards://h/?shelf=3"; got != want {
 		t.Errorf("the driver gets %q; want %q", got, want)
 	}

@@ -145,7 +145,7 @@ func (s *Store) Close() error {
 // postgresql of pgstore, memcached of memcachestore, http+store and https+store of httpstore,
 // cachekit of cachekitstore. The query holds the options above and those of the driver's Config.
 // URL asks the server once, so that an error at the start says in one sentence what is wrong,
-// without a password; see Options.StartAnyway.
+// without a password, and how to start all the same; see Options.StartAnyway.
 func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	p, err := parse(rawURL, o)
 	if err != nil {
@@ -165,7 +165,8 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 		h, err := b.Health(ctx)
 		if err != nil {
 			end()
-			return nil, p.fail(err)
+			return nil, p.fail(fmt.Errorf("%w: the store must answer at the start, unless its URL "+
+				"has ?start=anyway, or a setting says cache_start = anyway", err))
 		}
 		p.advise(h)
 	}
