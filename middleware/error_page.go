@@ -66,10 +66,11 @@ func ownErrorPage(r *http.Request, status int) (http.Header, []byte) {
 	return http.Header{"Content-Type": {"application/json"}}, []byte(text.json(status))
 }
 
-// appsErrorPage returns what Options.ErrorPage writes, or nil where there is none, or it panics.
+// appsErrorPage returns what Options.ErrorPage writes, or nil where there is none, or it panics. It
+// is not called for a run in the background, whose page nobody gets.
 func (x *exchange) appsErrorPage(status int, why policy.Reason) (h http.Header, body []byte) {
 	page := x.c.options.ErrorPage
-	if page == nil {
+	if page == nil || x.refresh != nil {
 		return nil, nil
 	}
 	w := &pageWriter{header: http.Header{}}

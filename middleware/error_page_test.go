@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,4 +104,22 @@ func TestErrorPages(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A request whose run in the background finds no place gets one page, and the app writes one.
+func TestOneErrorPageForARunBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pages atomic.Int64
+		c := newCache(t, middleware.Options{
+			ErrorPage: func(http.ResponseWriter, *http.Request, int, policy.Reason) { pages.Add(1) },
+		})
+		p := policy.Policy{MaxRuns: 1, MaxWait: time.Second, HardTimeout: 10 * time.Second}
+		h := rooted(c, p, madeIn(time.Minute))
+		go get(h, "/other")
+		synctest.Wait()
+		r := get(h, "/")
+		status(t, r, "detail=busy")
+		synctest.Wait()
+		want(t, "pages", pages.Load(), int64(1))
+	})
 }
