@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,43 @@ func TestARunBehindIsForAllProcesses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Those who wait for the run of another process share its response, and say so: nothing was stored
+// when they came, so none of them is a hit.
+func TestWhoWaitsBehindForAnotherProcessIsCollapsed(t *testing.T) {
+	for _, p := range []policy.Policy{{TTL: time.Minute}, {TTL: time.Minute, HardTimeout: 4 * time.Second}} {
+		for _, vary := range []string{"", "Accept-Encoding"} {
+			t.Run(p.HardTimeout.String()+vary, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFleet(t, p, takes(time.Second, pageOf("page", "Vary", vary)))
+					said := f.statuses(5, "/")
+					want(t, "who had it made", said["Freshet; fwd=uri-miss; fwd-status=200; stored"], 1)
+					want(t, "who shared it", said["Freshet; fwd=uri-miss; collapsed"], 14)
+					want(t, "runs in all processes", f.runs.Load(), int64(1))
+				})
+			})
+		}
+	}
+}
+
+// statuses has n clients at each process ask at once, and counts what Cache-Status said.
+func (f *fleet) statuses(n int, url string) map[string]int {
+	var mu sync.Mutex
+	said := map[string]int{}
+	var all sync.WaitGroup
+	for _, node := range f.nodes {
+		for range n {
+			all.Go(func() {
+				r := get(node.h, url)
+				mu.Lock()
+				defer mu.Unlock()
+				said[r.Header.Get("Cache-Status")]++
+			})
+		}
+	}
+	all.Wait()
+	return said
 }
 
 const overdue = `{"code":504,"errno":201,"error":"Gateway Timeout","message":"The response took too long to ` +

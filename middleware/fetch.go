@@ -103,6 +103,7 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	a := l.agree(f)
 	switch {
 	case a.again:
+		l.waited = out.Fwd
 		return lookAgain
 	case a.entry != nil:
 		out.Collapsed = true

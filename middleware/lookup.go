@@ -19,6 +19,10 @@ type lookup struct {
 	waits  *time.Time // since when it waits for others' responses, if it does
 	missed bool       // missedAnEnd has reported it once
 
+	// waited is why it waited, for another process or for a run that came to nothing, or FwdNone:
+	// what is fresh when it looks again has come meanwhile, and is no hit.
+	waited policy.Fwd
+
 	disagrees bool // it goes by no lease any more
 
 	behind *refreshTicket // the run in the background that it has started, or nil
@@ -119,6 +123,9 @@ func (l *lookup) outcome(does action) policy.Outcome {
 	out := policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true}
 	switch does {
 	case hit:
+		if l.waited != policy.FwdNone {
+			return policy.Outcome{Fwd: l.waited, Collapsed: true}
+		}
 		out.Detail = l.found.served
 	case throttled:
 		out.Stale, out.Detail = out.TTL <= 0, reasonThrottled

@@ -76,7 +76,10 @@ func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 		return l.giveUp(reasonHard, out)
 	case a.Stage == fill.StageFailed && a.Why == reasonTimeout:
 		return lookFree
-	case a.Stage == fill.StageFailed && (a.Why == reasonStalled || a.Why == reasonWaited):
+	case a.Stage == fill.StageFailed && a.Why == reasonWaited:
+		l.waited = out.Fwd
+		return lookAgain
+	case a.Stage == fill.StageFailed && a.Why == reasonStalled:
 		return lookAgain
 	case a.Stage == fill.StagePrivate && l.mayDoBetter(a.Why), l.failedLately():
 		return lookAgain
