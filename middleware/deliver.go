@@ -113,6 +113,7 @@ func (x *exchange) write(
 			x.writePart(e, h, spans, total, age, out)
 			return
 		case rules.RangeUnsatisfiable:
+			rules.DropLifetimes(x.w.Header()) // which are the page's
 			x.header(http.Header{
 				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
 				"Date":          h["Date"],
@@ -379,7 +380,7 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 // notCached answers a request that wants nothing but a stored response (RFC 9111 section 5.2.1.7).
 func (x *exchange) notCached() {
 	out := policy.Outcome{Detail: reasonOnlyIfCached}
-	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &out)
+	x.headerOfError(http.Header{}, &out)
 	x.head(http.StatusGatewayTimeout)
 	x.observe(out)
 }
@@ -391,7 +392,7 @@ func (x *exchange) unanswered(err error, out policy.Outcome) {
 	if x.around != nil && x.isWholeOf(x.around) {
 		x.around.Fail(err)
 	}
-	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &out)
+	x.headerOfError(http.Header{}, &out)
 	x.head(http.StatusGatewayTimeout)
 	x.observe(out)
 }

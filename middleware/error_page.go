@@ -43,7 +43,7 @@ func (x *exchange) errorPage(status int, why policy.Reason) (http.Header, []byte
 	if h == nil {
 		h, body = ownErrorPage(x.r, status)
 	}
-	h["Cache-Control"] = []string{"no-store"}
+	rules.KeepFromAll(h)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	after := x.c.options.RetryAfter
 	if status == http.StatusServiceUnavailable && after > 0 && h["Retry-After"] == nil {
@@ -109,16 +109,26 @@ func (x *exchange) sendOverdue(out *policy.Outcome) {
 
 func (x *exchange) sendErrorPage(status int, out *policy.Outcome) {
 	h, body := x.errorPage(status, out.Detail)
-	x.header(h, nil, -1, out)
+	x.headerOfError(h, out)
 	x.head(status)
 	if x.req.Class != rules.ClassHead {
 		x.w.Write(body)
 	}
 }
 
+// headerOfError fills the client's header with that of an error that the Cache answers itself.
+// Nobody keeps it, whatever handlers outside say of what they answer: who can cause one would have
+// a CDN give it to everybody.
+func (x *exchange) headerOfError(h http.Header, out *policy.Outcome) {
+	rules.KeepFromAll(h)
+	rules.DropLifetimes(x.w.Header())
+	x.header(h, nil, -1, out)
+}
+
 // writeErrorPage writes one into a response that a mount around answers.
 func (x *exchange) writeErrorPage(w http.ResponseWriter, status int, why policy.Reason) {
 	h, body := x.errorPage(status, why)
+	rules.DropLifetimes(w.Header())
 	for name, values := range h {
 		w.Header()[name] = values
 	}

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -121,5 +122,92 @@ func TestOneErrorPageForARunBehind(t *testing.T) {
 		status(t, r, "detail=busy")
 		synctest.Wait()
 		want(t, "pages", pages.Load(), int64(1))
+	})
+}
+
+// saysLifetimes is a handler outside that says of all answers how long caches in front keep them.
+func saysLifetimes(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range outerLifetimes {
+			w.Header().Set(name, value)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+var outerLifetimes = map[string]string{
+	"Cache-Control": "public, max-age=600", "CDN-Cache-Control": "max-age=600",
+	"Surrogate-Control": "max-age=600", "X-Accel-Expires": "600",
+	"Expires": "Fri, 01 Jan 2100 00:00:00 GMT", "Etag": `"page"`,
+	"Last-Modified": "Fri, 01 Jan 1999 00:00:00 GMT",
+}
+
+// keptByNobody checks that no cache in front keeps an error. say is what Cache-Control has.
+func keptByNobody(t *testing.T, what string, r *http.Response, say string) {
+	t.Helper()
+	want(t, what+": Cache-Control", strings.Join(r.Header["Cache-Control"], ", "), say)
+	for name := range r.Header {
+		for outer := range outerLifetimes {
+			if strings.EqualFold(name, outer) && name != "Cache-Control" {
+				t.Errorf("%s: the error has %s: %s", what, name, r.Header[name])
+			}
+		}
+	}
+}
+
+// A client that has the cache answer with an error does not have a CDN give that to everybody, by
+// what a handler outside says to CDNs of all answers.
+func TestNoCDNKeepsAnErrorOfTheCaches(t *testing.T) {
+	own := func(w http.ResponseWriter, r *http.Request, status int, detail policy.Reason) {
+		w.Header().Set("CDN-Cache-Control", "max-age=60")
+		w.Header().Set("Expires", "Fri, 01 Jan 2100 00:00:00 GMT")
+	}
+	for _, s := range selfAnswered {
+		for _, o := range []middleware.Options{{}, {ErrorPage: own}} {
+			t.Run(s.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := get(saysLifetimes(s.app(t, o)), "/")
+					want(t, "status", r.StatusCode, s.status)
+					keptByNobody(t, s.detail, r, "no-store")
+					time.Sleep(10 * time.Minute)
+				})
+			})
+		}
+	}
+	t.Run("one request's own wishes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			o := &origin{h: madeIn(0)}
+			h := saysLifetimes(newCache(t).Handler(o))
+			r := get(h, "/", "Cache-Control", "only-if-cached")
+			want(t, "status", r.StatusCode, http.StatusGatewayTimeout)
+			keptByNobody(t, "only-if-cached", r, "no-store")
+			r = get(h, "/")
+			want(t, "a page's CDN-Cache-Control", r.Header.Get("CDN-Cache-Control"), "max-age=600")
+			r = get(h, "/", "Range", "bytes=100-")
+			want(t, "status", r.StatusCode, http.StatusRequestedRangeNotSatisfiable)
+			keptByNobody(t, "a range beyond the end", r, "")
+			want(t, "runs", o.runs.Load(), int64(1))
+		})
+	})
+	t.Run("a client whose time ends in the queue", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := newCache(t).With(policy.Policy{MaxRuns: 1})(madeIn(time.Minute))
+			limited := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				defer cancel()
+				h.ServeHTTP(w, r.WithContext(ctx))
+			})
+			go get(h, "/other")
+			synctest.Wait()
+			go get(limited, "/")
+			synctest.Wait()
+			r := get(saysLifetimes(limited), "/") // which waits for the other one's run
+			want(t, "status", r.StatusCode, http.StatusGatewayTimeout)
+			keptByNobody(t, "waiting", r, "no-store")
+			r = get(saysLifetimes(limited), "/third")
+			want(t, "status", r.StatusCode, http.StatusGatewayTimeout)
+			keptByNobody(t, "queued", r, "no-store")
+			time.Sleep(10 * time.Minute)
+		})
 	})
 }

@@ -212,7 +212,7 @@ func (n *run) takePlace() (taken bool) {
 	case placedLeft:
 		n.f.GiveUp(reasonWaited) // one of those who wait for it runs the handler in its place
 		n.out.Detail = reasonLeft
-		n.x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &n.out)
+		n.x.headerOfError(http.Header{}, &n.out)
 		n.x.head(http.StatusGatewayTimeout)
 	case placedOut:
 		n.turnAway()

@@ -110,7 +110,8 @@ type Options struct {
 	// Strict, StrictInvalidation and Policy.MaxRuns, 504 by Policy.HardTimeout. The reason is the
 	// detail of Cache-Status: store-error, journal-lost, busy or hard-timeout. ErrorPage sets
 	// Content-Type and other fields, and writes the body. The status, Content-Length, no-store and,
-	// where ErrorPage sets none, Retry-After come from the Cache. r is the client's request, or of a
+	// where ErrorPage sets none, Retry-After come from the Cache; what it says of lifetimes, to CDNs
+	// as well, and validators are not sent. r is the client's request, or of a
 	// run in the background that one's copy; do not change it. The Cache calls ErrorPage from many
 	// goroutines at once, while a store or a handler is sick: the page should need neither. Nil:
 	// HTML for clients that ask for it, as browsers do, and else JSON as Kinto has it.

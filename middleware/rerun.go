@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -95,6 +96,7 @@ func (n *run) contradicted() {
 	}
 	n.x.c.remove(n.x.r.Context(), n.found.entry)
 	n.become(substituted)
+	rules.DropLifetimes(n.x.w.Header())
 	n.answer = &store.Entry{
 		Status: http.StatusBadGateway, Header: http.Header{"Cache-Control": {"no-store"}},
 		Received: n.rec.received,
