@@ -146,9 +146,7 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
-	if out.Hit {
-		x.tell(client, e, age, out)
-	}
+	x.tell(client, e, age, out)
 	if cookie {
 		rules.KeepFromOthers(client)
 	}
@@ -159,11 +157,18 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 }
 
 // tell has the lifetimes that the operator has clients and CDNs told count from now on: the
-// response's Age is in them.
+// response's Age is in them. What is stale before its time, by a soft invalidation, has none: a CDN
+// that the same invalidation had ask would take it for fresh by its age.
 func (x *exchange) tell(
 	client http.Header, e *store.Entry, age time.Duration, out *policy.Outcome,
 ) {
-	if out.TTL <= 0 || e == nil || !e.Announced {
+	switch {
+	case e == nil:
+		return
+	case out.Stale && age >= 0 && age < e.Fresh:
+		rules.Expire(client)
+		return
+	case !out.Hit, out.TTL <= 0, !e.Announced:
 		return
 	}
 	if x.p.ClientTTL > 0 {
@@ -278,9 +283,7 @@ func (x *exchange) notModified(
 			}
 		}
 	}
-	if out.Hit {
-		x.tell(client, e, age, out)
-	}
+	x.tell(client, e, age, out)
 	if cookie {
 		rules.KeepFromOthers(client)
 	}
