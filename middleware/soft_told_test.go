@@ -11,9 +11,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// After a soft invalidation clients and caches in front get what is old, and learn that it is stale:
-// a CDN that was told of the same invalidation, and asks, would else keep it for the rest of its
-// lifetime, and never ask for the new page.
+// After a soft invalidation clients and caches in front get what is old, and learn that it is
+// stale. A CDN that has heard of the same invalidation, and asks, would else keep it for the rest
+// of its lifetime.
 func TestASoftlyInvalidatedPageIsNoLongerFreshInFront(t *testing.T) {
 	for _, tt := range []struct {
 		story  string
@@ -23,15 +23,19 @@ func TestASoftlyInvalidatedPageIsNoLongerFreshInFront(t *testing.T) {
 		before [2]string // Cache-Control and CDN-Cache-Control of a hit
 		after  [2]string
 	}{
-		{"the operator's lifetime", policy.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour}, nil, false,
+		{"the operator's lifetime",
+			policy.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour}, nil, false,
 			[2]string{"max-age=3600", ""}, [2]string{"max-age=0", ""}},
-		{"lifetimes for clients and CDNs", policy.Policy{TTL: time.Hour, ClientTTL: time.Minute, CDNTTL: time.Hour,
-			StaleWhileRevalidate: time.Hour}, nil, false,
+		{"lifetimes for clients and CDNs", policy.Policy{TTL: time.Hour, ClientTTL: time.Minute,
+			CDNTTL: time.Hour, StaleWhileRevalidate: time.Hour}, nil, false,
 			[2]string{"max-age=120", "max-age=3660"}, [2]string{"max-age=0", "max-age=0"}},
-		{"the handler's", policy.Policy{}, []string{"Cache-Control", "public, s-maxage=3600, stale-while-revalidate=60",
+		{"the handler's", policy.Policy{}, []string{
+			"Cache-Control", "public, s-maxage=3600, stale-while-revalidate=60",
 			"CDN-Cache-Control", "max-age=3600, stale-while-revalidate=60"}, false,
-			[2]string{"public, s-maxage=3600, stale-while-revalidate=60", "max-age=3600, stale-while-revalidate=60"},
-			[2]string{"max-age=0, public, stale-while-revalidate=60", "max-age=0, stale-while-revalidate=60"}},
+			[2]string{"public, s-maxage=3600, stale-while-revalidate=60",
+				"max-age=3600, stale-while-revalidate=60"},
+			[2]string{"max-age=0, public, stale-while-revalidate=60",
+				"max-age=0, stale-while-revalidate=60"}},
 		{"in the place of an error", policy.Policy{TTL: time.Hour, StaleIfError: time.Hour}, nil, true,
 			[2]string{"max-age=3600", ""}, [2]string{"max-age=0", ""}},
 	} {
@@ -67,7 +71,8 @@ func TestASoftlyInvalidatedPageIsNoLongerFreshInFront(t *testing.T) {
 					get(h, "http://shop.example/")
 					time.Sleep(time.Minute)
 					told("a hit", tt.before)
-					if _, err := c.InvalidateURL(t.Context(), "http://shop.example/", middleware.Soft); err != nil {
+					_, err := c.InvalidateURL(t.Context(), "http://shop.example/", middleware.Soft)
+					if err != nil {
 						t.Fatal(err)
 					}
 					told("softly invalidated", tt.after)

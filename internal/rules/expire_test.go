@@ -47,8 +47,8 @@ func TestExpireChangesNoValues(t *testing.T) {
 }
 
 func TestDropLifetimes(t *testing.T) {
-	h := fields("Cache-Control", "public, max-age=60", "CDN-Cache-Control", "max-age=60", "Expires", "0",
-		"Surrogate-Control", "max-age=60", "X-Accel-Expires", "60", "Edge-Control", "cache-maxage=1h",
+	h := fields("Cache-Control", "public, max-age=60", "CDN-Cache-Control", "max-age=60",
+		"Expires", "0", "Surrogate-Control", "max-age=60", "X-Accel-Expires", "60", "Edge-Control", "cache-maxage=1h",
 		"Etag", `"1"`, "Last-Modified", "Fri, 01 Jan 1999 00:00:00 GMT", "Vary", "Origin")
 	h["Netlify-cdn-cache-control"] = []string{"durable"}
 	DropLifetimes(h)

@@ -445,16 +445,16 @@ func KeepPrivate(h http.Header) {
 	}
 }
 
-// KeepFromAll makes h the header of an error that a cache answers itself, and that nobody is to keep:
-// no-store takes the place of what handlers outside say of their pages' lifetimes, also to CDNs,
-// which would go by that instead (RFC 9213 section 2.2), and validators of other pages go.
+// KeepFromAll makes h the header of an error that a cache answers itself, and that nobody is to
+// keep: no-store takes the place of what handlers outside say of their pages' lifetimes, also to
+// CDNs, which would go by that instead (RFC 9213 section 2.2), and validators of other pages go.
 func KeepFromAll(h http.Header) {
 	DropLifetimes(h)
 	h["Cache-Control"] = []string{"no-store"}
 }
 
-// DropLifetimes removes the fields that say for how long caches keep a response, and its validators,
-// as net/http removes them from an error in the place of a file.
+// DropLifetimes removes the fields that say for how long caches keep a response, and its
+// validators, as net/http removes them from an error in the place of a file.
 func DropLifetimes(h http.Header) {
 	for name := range h {
 		switch field := http.CanonicalHeaderKey(name); {
