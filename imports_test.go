@@ -132,11 +132,16 @@ var rooms = []room{
 		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline",
 			"internal/follower",
 			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation",
-			"internal/spool", "internal/tier", "internal/writetoken"},
+			"internal/spool", "internal/tier", "internal/wire", "internal/writetoken"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who " +
 			"needs `go get` is a " +
 			"driver under store or an adapter",
 	},
+	{
+		pattern: "middleware/front", ours: []string{"middleware", "internal/wire"},
+		reason: "the front knows bytes and connections: what a hit is, the engine says",
+	},
+	{pattern: "internal/wire", reason: "how a head is written says nothing of what is in it"},
 	{
 		pattern: "middleware/attacktest",
 		reason:  "the attacks know HTTP and nothing of Freshet: they are played against any cache",

@@ -58,6 +58,7 @@ type Cache struct {
 	coming   coming
 	faults   faults
 	reads    reads
+	hits     atomic.Pointer[Hits] // what answers in front of the app; nil: nothing does
 	parts    parts
 	indexing keyLocks // who changes a key's index of variants
 

@@ -122,11 +122,14 @@ func (x *exchange) write(
 			return
 		}
 	}
-	x.header(h, e, age, out)
-	if e.Trailer != nil {
-		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
+	if !x.sendsAgain(sentWhole, e, e.Status, age, out) {
+		x.header(h, e, age, out)
+		if e.Trailer != nil {
+			x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
+		}
+		x.keepSent(sentWhole, e, e.Status, out)
+		x.head(e.Status)
 	}
-	x.head(e.Status)
 	if x.req.Class == rules.ClassHead || !bodyAllowed(e.Status) {
 		return
 	}
@@ -265,6 +268,9 @@ func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-co
 func (x *exchange) notModified(
 	h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome,
 ) {
+	if x.sendsAgain(sent304, e, http.StatusNotModified, age, out) {
+		return
+	}
 	client := x.w.Header()
 	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
@@ -291,6 +297,7 @@ func (x *exchange) notModified(
 		rules.KeepPrivate(client)
 	}
 	x.say(client, client["Cache-Status"], age, out)
+	x.keepSent(sent304, e, http.StatusNotModified, out)
 	x.head(http.StatusNotModified)
 }
 

@@ -40,6 +40,8 @@ type found struct {
 	sick    bool          // ... and it was not this one value that it refused
 	ended   uint64        // how many fills had ended before the store was asked
 	served  policy.Reason // what is special about a fresh response, empty for most
+
+	elsewhere bool // the store of another process may have a better one, and was not asked
 }
 
 // stored is a stored response that a request selects, or none, with what it is good for.
@@ -82,10 +84,17 @@ func (l *lookup) serve() {
 		if l.x.account != nil && l.accounted(does, now) {
 			return
 		}
+		h := l.x.c.hits.Load()
+		if h != nil && h.atOnce {
+			l.learn(h)
+		}
 		switch does {
 		case hit:
 			if l.refreshesEarly(now) {
 				l.startRefresh()
+			}
+			if h != nil && !h.atOnce {
+				l.learn(h)
 			}
 			l.hit(l.found.entry, l.outcome(does), now)
 			return
@@ -198,7 +207,11 @@ func (x *exchange) find(now time.Time) found {
 		x.c.warnOfClock(rules.Ahead(f.entry, now))
 	}
 	if x.c.near != nil && rules.NewerMayServe(f.entry, f.verdict, &x.req) {
-		x.takeNewer(&f, now)
+		if x.target != nil {
+			f.elsewhere = true
+		} else {
+			x.takeNewer(&f, now)
+		}
 	}
 	x.takeFailure(&f, now)
 	if x.refresh != nil && f.verdict.Use == rules.UseFresh {
@@ -223,7 +236,7 @@ func (x *exchange) selected(f *found, now time.Time) (*store.Entry, invalidation
 		return e, coverage
 	}
 	variant, coverage := x.choose(e, now, f)
-	if variant == nil && x.c.near != nil {
+	if variant == nil && x.c.near != nil && x.target == nil {
 		// Others may have added variants since the index came near.
 		if e = x.ask(tier.SkipNear(x.r.Context()), x.req.Key, f); e != nil && e.Variants != nil {
 			variant, coverage = x.choose(e, now, f)
@@ -301,7 +314,7 @@ func (x *exchange) variantKey(fields []string) string {
 // of a request for another one. An entry that is newer than what this process knows of the journal
 // waits until that has been asked, and is of no use if it cannot be.
 func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
-	if !x.c.journal.Knows(e.Number) && !x.c.journal.Reach(e.Number) {
+	if !x.c.journal.Knows(e.Number) && (x.target != nil || !x.c.journal.Reach(e.Number)) {
 		return invalidation.CoverageHard
 	}
 	return x.coveredHere(e)
@@ -345,6 +358,10 @@ func (x *exchange) get(key string, f *found) *store.Entry {
 		if e := x.c.near.GetNear(key); ours(e, key) {
 			return e
 		}
+	}
+	if x.target != nil && !x.c.local {
+		f.elsewhere = true
+		return nil
 	}
 	return x.ask(x.r.Context(), key, f)
 }

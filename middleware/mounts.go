@@ -111,7 +111,7 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 	if p == nil {
 		p = m.c.policyFor(r)
 	}
-	m.c.serve(w, r, next, p, m.who)
+	m.c.serve(w, r, next, p, m)
 }
 
 // serveDebugged is serve, for a request that shows a debug token.

@@ -12,13 +12,15 @@ import (
 // exchange is one request on its walk through the cache, with what has been found out so far. It
 // stays on the stack of the request's goroutine for a hit; whatever outlives that works on a copy.
 type exchange struct {
-	c    *Cache
-	w    http.ResponseWriter
-	r    *http.Request
-	next http.Handler
-	p    *policy.Policy
-	req  rules.Request
-	who  *identity // of the mount
+	c      *Cache
+	w      http.ResponseWriter
+	r      *http.Request
+	next   http.Handler
+	p      *policy.Policy
+	req    rules.Request
+	mount  *Mount
+	who    *identity // of the mount
+	target *Target   // it answers nothing but hits, without the app; or nil
 
 	place *place // what is remembered of the target
 
@@ -51,8 +53,9 @@ type exchange struct {
 
 // serve is the walk of one request.
 func (c *Cache) serve(
-	w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity,
+	w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, m *Mount,
 ) {
+	who := m.who
 	account := c.account(r, who)
 	r = account.asked(r)
 	if r.Method != http.MethodGet && rules.Changes(r.Method) {
@@ -61,7 +64,7 @@ func (c *Cache) serve(
 	}
 	as, wrote := c.takeWrite(r)
 	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(as, p), next: next, p: p,
-		who: who, account: account, wrote: wrote}}
+		mount: m, who: who, account: account, wrote: wrote}}
 	x := &l.x
 	x.beginTally()
 	x.lookAround(r)
@@ -139,7 +142,7 @@ func (c *Cache) serveChange(
 // something tells the handler from others at the request's URL.
 func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	x.req.Mount, told = x.c.tell(x.who, x.r, x.p)
-	place, sum := x.c.targets.find(x.r)
+	place, sum := x.findPlace()
 	x.place = place
 	plan, why = x.req.Read(x.r, x.p, place.known.Load())
 	if !x.req.Recalled() {
@@ -151,6 +154,15 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	}
 	x.account.read(x)
 	return plan, why, told
+}
+
+// findPlace returns the place of the request's target. One that is known to have answered hits has one
+// of its own.
+func (x *exchange) findPlace() (*place, uint64) {
+	if x.target != nil {
+		return &x.target.place, 0 // for which no other one asks
+	}
+	return x.c.targets.find(x.r)
 }
 
 // bypass has the handler alone answer what the cache has nothing to do with. A refresh whose

@@ -37,6 +37,8 @@ var contestants = []contestant{
 		goServer("bare", ""), goVersion},
 	{freshetName, "Freshet, memory", "the middleware over memstore with 64 MiB", ours,
 		goServer("freshet", ""), freshetVersion},
+	{"freshet-front", "Freshet, front", "the same with its hits answered from the connection, by package front", ours,
+		goServer("front", ""), freshetVersion},
 	{"freshet-redis", "Freshet, Redis + near", "the middleware over `redis://` as it comes, with " +
 		"a near tier of 64 MiB in memory", ours, redisServer(""), freshetVersion},
 	{"freshet-redis-far", "Freshet, Redis alone", "the middleware over `redis://…?near=0`: every " +

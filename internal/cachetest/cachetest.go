@@ -9,6 +9,7 @@ import (
 	"context"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -44,6 +45,19 @@ func Run(t *testing.T, mount Mount) { play(t, mount, table()) }
 // RunHandlers plays the stories whose origin must be in the same process as the cache, besides
 // those of [Run]: they have what a server in between would hide.
 func RunHandlers(t *testing.T, mount Mount) { play(t, mount, handlerTable()) }
+
+// RunOn is Run over listeners that listen makes of the test server's own, for the handler that the
+// mount has returned: for what answers in front of net/http.
+func RunOn(t *testing.T, mount Mount, listen func(*http.Server, http.Handler, net.Listener) net.Listener) {
+	playOn(t, mount, listen, table())
+}
+
+// RunHandlersOn is RunHandlers over such listeners.
+func RunHandlersOn(
+	t *testing.T, mount Mount, listen func(*http.Server, http.Handler, net.Listener) net.Listener,
+) {
+	playOn(t, mount, listen, handlerTable())
+}
 
 // Options returns the options of a [middleware.Cache] for the site. Its log is silent.
 func (s Site) Options() middleware.Options {

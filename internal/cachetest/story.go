@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -93,12 +94,19 @@ func (s step) String() string {
 
 // play runs stories against a mount.
 func play(t *testing.T, mount Mount, chapters []chapter) {
+	playOn(t, mount, func(_ *http.Server, _ http.Handler, l net.Listener) net.Listener { return l }, chapters)
+}
+
+func playOn(
+	t *testing.T, mount Mount, listen func(*http.Server, http.Handler, net.Listener) net.Listener,
+	chapters []chapter,
+) {
 	for _, c := range chapters {
 		t.Run(c.name, func(t *testing.T) {
 			for _, s := range c.stories {
 				t.Run(s.name, func(t *testing.T) {
 					t.Parallel()
-					newStage(t, mount, s).perform()
+					newStage(t, mount, listen, s).perform()
 				})
 			}
 		})
@@ -120,7 +128,9 @@ type stage struct {
 	etag, modified string // of the last response that had them
 }
 
-func newStage(t *testing.T, mount Mount, s story) *stage {
+func newStage(
+	t *testing.T, mount Mount, listen func(*http.Server, http.Handler, net.Listener) net.Listener, s story,
+) *stage {
 	g := &stage{T: t, story: s, origin: &scripted{script: s.origin}}
 	g.store = newStore(t, s.bound)
 	site := Site{Origin: g.origin, Policy: s.policy, Store: g.store}
@@ -134,6 +144,7 @@ func newStage(t *testing.T, mount Mount, s story) *stage {
 		server.StartTLS()
 		g.client = newHTTP2(t)
 	} else {
+		server.Listener = listen(server.Config, g.handler, server.Listener)
 		server.Start()
 	}
 	t.Cleanup(server.Close)

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	kind := flag.String("kind", "bare", "what answers: `bare` (the handler itself), origin (the "+
-		"same without what a cache adds), freshet or gofiber")
+		"same without what a cache adds), freshet, front (freshet's hits answered in front of net/http) or gofiber")
 	storeURL := flag.String("store", "", "the `URL` of Freshet's store; empty: memory")
 	listen := flag.String("listen", "127.0.0.1:0", "the `address` to serve the page on")
 	control := flag.String("control", "127.0.0.1:0", "the `address` to tell on how often the "+

@@ -13,6 +13,7 @@ import (
 	fibercache "github.com/gofiber/fiber/v3/middleware/cache"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/middleware/front"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
@@ -85,6 +86,12 @@ func (p *page) server(
 		return served(http.HandlerFunc(p.bare)), nil
 	case "origin":
 		return served(http.HandlerFunc(p.origin)), nil
+	case "front":
+		cache := middleware.New(memstore.New(storeSize), middleware.Options{})
+		app := cache.Root(cache.Handler(http.HandlerFunc(p.origin)))
+		return func(l net.Listener) error {
+			return front.Serve(&http.Server{Handler: app}, l, cache)
+		}, nil
 	case "freshet":
 		var responses store.Store = memstore.New(storeSize)
 		if storeURL != "" {
@@ -104,7 +111,7 @@ func (p *page) server(
 			return app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})
 		}, nil
 	}
-	return nil, fmt.Errorf("there is no -kind %q: bare, origin, freshet or gofiber", kind)
+	return nil, fmt.Errorf("there is no -kind %q: bare, origin, front, freshet or gofiber", kind)
 }
 
 func served(h http.Handler) func(net.Listener) error {

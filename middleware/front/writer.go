@@ -1,0 +1,154 @@
+package front
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/wire"
+	"github.com/freshet-go/freshet/middleware"
+)
+
+// writer is the http.ResponseWriter of hits.
+type writer struct {
+	c       *conn
+	r       *http.Request
+	header  http.Header
+	fields  wire.Header
+	status  int  // 0: nothing has been sent
+	pending bool // the head has yet to go out
+	made    bool // ... and is in text
+	text    []byte
+	parts   [2][]byte
+	both    net.Buffers
+	err     error
+}
+
+// begin returns the writer, ready for the response to r.
+func (w *writer) begin(r *http.Request, t *middleware.Target) *writer {
+	if t.Shown || w.header == nil {
+		w.header = http.Header{}
+	} else {
+		clear(w.header)
+	}
+	w.r, w.status, w.pending, w.made, w.err = r, 0, false, false, nil
+	return w
+}
+
+// Header implements http.ResponseWriter.
+func (w *writer) Header() http.Header { return w.header }
+
+// SetWriteDeadline has a client cut off that takes nothing.
+func (w *writer) SetWriteDeadline(t time.Time) error { return w.c.Conn.SetWriteDeadline(t) }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *writer) WriteHeader(status int) {
+	if on := w.c.s.onHit; on != nil {
+		on(w.header, w.r)
+	}
+	middleware.Leaves(w.header)
+	w.starts(status)
+}
+
+// starts begins a response.
+func (w *writer) starts(status int) {
+	s := w.c.s
+	w.status, w.pending = status, true
+	if s.state != nil {
+		s.state(w.c.self, http.StateActive)
+	}
+	if s.write > 0 {
+		w.c.Conn.SetWriteDeadline(time.Now().Add(s.write))
+	}
+}
+
+// mostCopied is how long content is copied behind its head at most, rather than sent beside it.
+const mostCopied = 2 << 10
+
+// Write implements http.ResponseWriter.
+func (w *writer) Write(p []byte) (n int, err error) {
+	switch {
+	case w.err != nil:
+		return 0, w.err
+	case !w.pending:
+		n, w.err = w.c.Conn.Write(p)
+		return n, w.err
+	}
+	w.pending = false
+	w.writeHead(-1)
+	if len(p) <= mostCopied {
+		w.text = append(w.text, p...)
+		_, w.err = w.c.Conn.Write(w.text)
+	} else {
+		w.parts = [2][]byte{w.text, p}
+		w.both = w.parts[:]
+		_, w.err = w.both.WriteTo(w.c.Conn)
+		w.parts = [2][]byte{}
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(p), nil
+}
+
+// end sends the head of a response without content, and ends it.
+func (w *writer) end() error {
+	if w.pending {
+		w.pending = false
+		w.writeHead(0)
+		_, w.err = w.c.Conn.Write(w.text)
+	}
+	s := w.c.s
+	if s.write > 0 {
+		w.c.Conn.SetWriteDeadline(time.Time{})
+	}
+	if s.state != nil && w.err == nil && !w.c.head.last {
+		s.state(w.c.self, http.StateIdle)
+	}
+	w.r = nil
+	return w.err
+}
+
+// WriteFields implements [middleware.FieldWriter].
+func (w *writer) WriteFields(status int, fields *[3][]byte, age, cacheStatus string) bool {
+	if w.c.s.onHit != nil {
+		return false
+	}
+	w.starts(status)
+	w.made = true
+	b := append(wire.AppendStatus(w.text[:0], status), fields[0]...)
+	b = append(append(b, "Age: "...), age...)
+	b = append(append(b, "\r\n"...), fields[1]...)
+	b = append(append(b, "Cache-Status: "...), cacheStatus...)
+	b = append(append(b, "\r\n"...), fields[2]...)
+	w.text = w.endHead(b)
+	return true
+}
+
+// endHead ends the head.
+func (w *writer) endHead(b []byte) []byte {
+	if w.c.head.last {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// writeHead makes the head, as net/http would. content is how long the content is, where that is
+// known.
+func (w *writer) writeHead(content int) {
+	if w.made {
+		return
+	}
+	h := w.header
+	b := w.fields.Append(wire.AppendStatus(w.text[:0], w.status), h, w.status)
+	if _, dated := h["Date"]; !dated {
+		b = append(b, "Date: "...)
+		b = time.Now().UTC().AppendFormat(b, http.TimeFormat)
+		b = append(b, "\r\n"...)
+	}
+	if content == 0 && !wire.Bodiless(w.status) && w.r.Method != http.MethodHead &&
+		h["Content-Length"] == nil {
+		b = append(b, "Content-Length: 0\r\n"...)
+	}
+	w.text = w.endHead(b)
+}
