@@ -50,6 +50,12 @@ func (b *Board) Fields() Fields {
 	return f
 }
 
+// Silent reports whether the board adds nothing to responses with a status below 400.
+func (b *Board) Silent() bool {
+	p := b.now()
+	return p.backoff == nil && p.soft == nil
+}
+
 func (b *Board) now() *posted {
 	if p := b.posted.Load(); p != nil {
 		return p

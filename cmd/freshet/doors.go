@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/middleware/front"
 )
 
 // doors are what a proxy opens before it serves: where clients come in, and where its access log
@@ -85,14 +88,22 @@ func (d *doors) String() string {
 	return strings.Join(urls, " and ")
 }
 
-// serve begins to serve; what ends that goes to failed.
-func (d *doors) serve(server *http.Server, failed chan<- error) {
+// serve begins to serve; what ends that goes to failed. answers answers hits in front of the server;
+// nil: nothing does.
+func (d *doors) serve(
+	server *http.Server, answers *front.Front, cache *middleware.Cache, failed chan<- error,
+) {
+	serve, serveTLS := server.Serve, func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	if answers != nil {
+		serve = func(l net.Listener) error { return answers.Serve(server, l, cache) }
+		serveTLS = func(l net.Listener) error { return answers.ServeTLS(server, l, cache, "", "") }
+	}
 	if d.secure != nil {
 		server.TLSConfig = d.cert.config()
-		go func() { failed <- server.ServeTLS(d.secure, "", "") }()
+		go func() { failed <- serveTLS(d.secure) }()
 	}
 	if d.plain != nil {
-		go func() { failed <- server.Serve(d.plain) }()
+		go func() { failed <- serve(d.plain) }()
 	}
 }
 

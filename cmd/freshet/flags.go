@@ -73,6 +73,7 @@ type proxyFlags struct {
 	preserveHost   bool
 	trustForwarded bool
 	underscores    bool
+	front          bool
 	timeout        time.Duration
 	stall          time.Duration
 
@@ -294,6 +295,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.BoolVar(&f.preserveHost, "preserve-host", true, "")
 	set.BoolVar(&f.trustForwarded, "trust-forwarded", false, "")
 	set.BoolVar(&f.underscores, "allow-underscores", false, "")
+	set.BoolVar(&f.front, "front", true, "")
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
 	set.Func("stall-timeout", "", into(&f.stall, settings.Duration))
 	set.StringVar(&f.store.URL, "store", "", "")

@@ -127,6 +127,13 @@ func (f *noticeFlags) around(
 	}
 }
 
+// silent reports whether what around makes leaves a request and its response as they are.
+func (f *noticeFlags) silent(board *notices.Board) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		return board.Silent() && r.URL.Path != f.heartbeat && r.URL.Path != f.alive
+	}
+}
+
 // explainOwn has an explanation of a path of --heartbeat or --lbheartbeat say so.
 func explainOwn(r *http.Request, flag, does string) {
 	middleware.ExplainOutside(r, func() string {

@@ -18,6 +18,7 @@ import (
 	"github.com/freshet-go/freshet/adapters/admin"
 	"github.com/freshet-go/freshet/adapters/heartbeat"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/middleware/front"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 )
@@ -151,7 +152,11 @@ func serveProxy(
 	server := newServer(p, log)
 	p.Attach(server)
 	failed := make(chan error, 3)
-	d.serve(server, failed)
+	var answers *front.Front
+	if f.front {
+		answers = p.Front()
+	}
+	d.serve(server, answers, p.Cache(), failed)
 	if d.admin != nil {
 		defer serveAdmin(d, f, p, watch, entries, log, failed)()
 	}
@@ -201,6 +206,7 @@ func newProxy(
 		Origin: f.notices.origin,
 		Around: f.notices.around(&f.board, entries, func() *proxy.Proxy { return p },
 			heartbeat.Options{Log: log}),
+		Silent:      f.notices.silent(&f.board),
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded,
 		AllowUnderscores: f.underscores,
 		Timeout:          f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),

@@ -52,7 +52,7 @@ func TestTheTableIsAboutTheFlags(t *testing.T) {
 
 // valuesOf is what the flags say.
 func valuesOf(f *proxyFlags) []any {
-	return []any{f.listen, f.preserveHost, f.trustForwarded, f.underscores, f.timeout, f.stall,
+	return []any{f.listen, f.preserveHost, f.trustForwarded, f.underscores, f.front, f.timeout, f.stall,
 		f.memory, f.name, f.log.wanted(), *f.newPolicy(), f.readOnly, f.strict,
 		f.spooling}
 }

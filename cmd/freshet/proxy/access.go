@@ -42,27 +42,44 @@ type access struct {
 
 type accessKey struct{}
 
+// logged is a request whose end the access log has.
+type logged struct {
+	p      *Proxy
+	access *access
+	sent   *http.Request // as it came
+	r      *http.Request // in whose context the cache finds what follows the response
+	began  time.Time
+}
+
+func (p *Proxy) logging(w http.ResponseWriter, r *http.Request) *logged {
+	a := &access{ResponseWriter: w}
+	return &logged{p, a, r, r.WithContext(context.WithValue(r.Context(), accessKey{}, a)), time.Now()}
+}
+
+// end writes the line.
+func (l *logged) end(aborted bool) {
+	a := l.access
+	if a.refresh {
+		return
+	}
+	said := l.p.requested(l.sent)
+	said.Began, said.Took, said.Aborted = l.began, time.Since(l.began), aborted
+	said.Status, said.Bytes, said.Type = a.status, a.bytes, a.Header().Get("Content-Type")
+	if a.status == 0 && !aborted {
+		said.Status = http.StatusOK // which net/http's server sends
+	}
+	if a.told {
+		said.Cache = a.outcome.String()
+	}
+	l.p.options.Access(&said)
+}
+
 // serveLogged is serve, with a line in the access log.
 func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	a := &access{ResponseWriter: w}
+	l := p.logging(w, r)
 	aborted := true
-	defer func() {
-		if a.refresh {
-			return
-		}
-		said := p.requested(r)
-		said.Began, said.Took, said.Aborted = began, time.Since(began), aborted
-		said.Status, said.Bytes, said.Type = a.status, a.bytes, a.Header().Get("Content-Type")
-		if a.status == 0 && !aborted {
-			said.Status = http.StatusOK // which net/http's server sends
-		}
-		if a.told {
-			said.Cache = a.outcome.String()
-		}
-		p.options.Access(&said)
-	}()
-	p.serve(a, r.WithContext(context.WithValue(r.Context(), accessKey{}, a)))
+	defer func() { l.end(aborted) }()
+	p.serve(l.access, l.r)
 	aborted = false
 }
 

@@ -76,6 +76,9 @@ type Options struct {
 	// Around wraps what answers all but purges and what is refused: a board of notices, a
 	// heartbeat. It is within the access log. Nil: nothing does.
 	Around func(http.Handler) http.Handler
+	// Silent reports whether what Around makes leaves a request and its response as they are, so that
+	// Front may answer it. Nil: it never does.
+	Silent func(*http.Request) bool
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
 	// Access gets each request at its end, and each refresh of the cache's own, from the goroutine
