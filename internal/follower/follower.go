@@ -74,7 +74,7 @@ type Follower struct {
 	membership store.Membership // nil: the journal keeps no list
 	id         string           // this member's
 	unlisted   atomic.Bool      // the journal has said that it keeps no list
-	renewing   sync.Mutex       // no two renewals at once
+	renewing   chan struct{}    // has something while a renewal is asked for: no two are at once
 	due        chan struct{}    // has something when a renewal is due
 	doubted    chan struct{}    // ... when a doubt has begun
 	attended   chan struct{}    // closed when attend has returned

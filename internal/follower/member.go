@@ -31,6 +31,7 @@ func (f *Follower) beMember() {
 	f.membership, f.id, f.Name = m, newID(), nameOf(f.Name)
 	f.due, f.doubted, f.barring = make(chan struct{}, 1), make(chan struct{}, 1),
 		make(chan struct{}, 1)
+	f.renewing = make(chan struct{}, 1)
 	f.roster.reading = make(chan struct{}, 1)
 	f.touch.leases = !f.ReadOnly
 }
@@ -98,8 +99,8 @@ func (f *Follower) enter() bool {
 
 // renew renews the follower's membership. A number of 0 says that it has applied nothing yet.
 func (f *Follower) renew(applied uint64) (err error) {
-	f.renewing.Lock()
-	defer f.renewing.Unlock()
+	f.renewing <- struct{}{} // and no lock: a call may be waited for
+	defer func() { <-f.renewing }()
 	ctx, cancel := f.context()
 	defer cancel()
 	defer caught(&err)
