@@ -1,5 +1,5 @@
-// Package wire writes the heads of responses as HTTP/1.1 has them, byte for byte as net/http's server
-// does.
+// Package wire writes the heads of responses as HTTP/1.1 has them, byte for byte as net/http's
+// server does.
 package wire
 
 import (
@@ -48,8 +48,8 @@ func space(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r'
 // Header writes headers. It keeps memory for the next one.
 type Header struct{ names []string }
 
-// Append appends the fields of h, by their names, but for those that a response with the status does
-// not have, and those that have no name that could be sent.
+// Append appends the fields of h, by their names, but for those that a response with the status
+// does not have, and those that have no name that could be sent.
 func (w *Header) Append(b []byte, h http.Header, status int) []byte {
 	w.names = w.names[:0]
 	for name := range h {

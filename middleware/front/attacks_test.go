@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// No attack of the corpus succeeds where hits are answered in front from the second request on, but for
-// the limits that the docs name.
+// No attack of the corpus succeeds where hits are answered in front from the second request on, but
+// for the limits that the docs name.
 func TestAttacks(t *testing.T) {
 	const bound = 32 << 20
 	keeper := memstore.New(bound)

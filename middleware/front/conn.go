@@ -167,16 +167,16 @@ func (c *conn) takeLeft(p []byte) int {
 	return 1
 }
 
-// leastRoom is the least that net/http asks for when it reads a request from a new connection or one
-// that has been idle: its buffer is empty then, and far larger.
+// leastRoom is the least that net/http asks for when it reads a request from a new connection or
+// one that has been idle: its buffer is empty then, and far larger.
 const leastRoom = 1 << 10
 
-// leastBegun is of how many bytes net/http waits for before it begins to read a request, but the first
-// of a connection: who sends fewer and leaves gets no answer.
+// leastBegun is of how many bytes net/http waits for before it begins to read a request, but the
+// first of a connection: who sends fewer and leaves gets no answer.
 const leastBegun = 4
 
-// next reads requests, and answers them for as long as there are hits. It returns what net/http is to
-// get of the first other one.
+// next reads requests, and answers them for as long as there are hits. It returns what net/http is
+// to get of the first other one.
 func (c *conn) next(p []byte) (int, error) {
 	if len(p) < leastRoom {
 		c.phase.Store(through)

@@ -98,6 +98,24 @@ func (c *client) do(request string) (*http.Response, string) {
 	return c.read(strings.Fields(request)[0])
 }
 
+// reset has the client read from its connection anew.
+func (c *client) reset() { c.rd = bufio.NewReader(c.Conn) }
+
+// wants reads a response that must be whole and have the content, and returns 1.
+func (c *client) wants(content string) int64 {
+	res, err := http.ReadResponse(c.rd, nil)
+	if err != nil {
+		c.t.Errorf("for %.20q: %v", content, err)
+		return 0
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil || string(body) != content {
+		c.t.Errorf("%.40q, %v, want %.40q", body, err, content)
+		return 0
+	}
+	return 1
+}
+
 func (c *client) read(method string) (*http.Response, string) {
 	c.t.Helper()
 	res, err := http.ReadResponse(c.rd, &http.Request{Method: method})
@@ -126,8 +144,8 @@ func counted(hits *atomic.Int64) *Front {
 	return &Front{OnHit: func(http.Header, *http.Request) { hits.Add(1) }}
 }
 
-// The first request runs the handler, the second is a hit that comes through the app, and all others
-// the front answers.
+// The first request runs the handler, the second is a hit that comes through the app, and all
+// others the front answers.
 func TestHitsAreAnsweredInFront(t *testing.T) {
 	var hits atomic.Int64
 	s := newSite(t, counted(&hits), middleware.Options{}, minutely)
@@ -164,8 +182,8 @@ func TestInvalidated(t *testing.T) {
 	}
 }
 
-// A server with another handler than the cache's root, or none, is not served: what is around the root
-// would be left out.
+// A server with another handler than the cache's root, or none, is not served: what is around the
+// root would be left out.
 func TestOnlyTheRoot(t *testing.T) {
 	cache := middleware.New(memstore.New(1<<20), middleware.Options{})
 	root := cache.Root(http.NewServeMux())
@@ -200,8 +218,8 @@ func (s signIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, r)
 }
 
-// Where a function of the app stands between the root and the mount, its pages are left to net/http,
-// and the log names it, once; unless it may be skipped.
+// Where a function of the app stands between the root and the mount, its pages are left to
+// net/http, and the log names it, once; unless it may be skipped.
 func TestWhatStandsBetween(t *testing.T) {
 	between := func(s *site) http.Handler { return signIn{minutely(s)} }
 	for _, test := range []struct {
@@ -312,8 +330,8 @@ func TestOnHit(t *testing.T) {
 	}
 }
 
-// An observer hears of hits in front as of any other, with the route and its wildcards, and may keep
-// the request.
+// An observer hears of hits in front as of any other, with the route and its wildcards, and may
+// keep the request.
 func TestObserved(t *testing.T) {
 	type seen struct {
 		r *http.Request
@@ -355,8 +373,8 @@ func TestObserved(t *testing.T) {
 	}
 }
 
-// A cache around the whole app answers in front by its Options.Policy; one on a route behind a router
-// does not where functions of the app are to choose.
+// A cache around the whole app answers in front by its Options.Policy; one on a route behind a
+// router does not where functions of the app are to choose.
 func TestFunctionsOfTheApp(t *testing.T) {
 	by := middleware.Options{Policy: func(r *http.Request) *policy.Policy {
 		if r.Header.Get("X-None") != "" {

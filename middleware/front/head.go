@@ -34,8 +34,8 @@ type span struct{ from, to int }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
-// read reads b, which begins with a head, and returns what is known of the request's target: nil where
-// it has content, or there are bytes behind it.
+// read reads b, which begins with a head, and returns what is known of the request's target: nil
+// where it has content, or there are bytes behind it.
 func (h *head) read(b []byte, s *server) *middleware.Target {
 	if h.same = len(h.kept) > 0 && bytes.Equal(b, h.kept); !h.same {
 		h.kept = h.kept[:0]
@@ -55,7 +55,8 @@ func (h *head) keep(b []byte) {
 
 // parse reads the head that b begins with, and reports whether it is whole.
 func (h *head) parse(b []byte, most int) bool {
-	h.whole, h.odd, h.last, h.content, h.method, h.fields, h.host = false, false, false, -1, "", 0, span{}
+	h.whole, h.odd, h.last = false, false, false
+	h.content, h.method, h.fields, h.host = -1, "", 0, span{}
 	at, whole := h.parseLine(b)
 	for !h.odd && whole {
 		if at > most {
@@ -175,8 +176,8 @@ func is(text []byte, word string) bool {
 	return len(text) == len(word) && strings.EqualFold(string(text), word)
 }
 
-// The classes of bytes: of what a token is made (RFC 9110 section 5.6.2), a request target as far as
-// the front knows it, and a field's value.
+// The classes of bytes: of what a token is made (RFC 9110 section 5.6.2), a request target as far
+// as the front knows it, and a field's value.
 const (
 	isToken byte = 1 << iota
 	isTarget

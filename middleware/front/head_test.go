@@ -27,8 +27,8 @@ func reads(t *testing.T, b []byte) (whole bool) {
 	rd := bufio.NewReaderSize(src, 4<<10)
 	r, err := http.ReadRequest(rd)
 	if err != nil {
-		// the front need not know what net/http refuses, if it answers nothing, and net/http gets all
-		// and closes the connection
+		// the front need not know what net/http refuses, if it answers nothing, and net/http gets
+		// all and closes the connection
 		if h.method != "" && mayBeKnown(h.target.of(b)) {
 			t.Errorf("%q: the front takes it for a request, and net/http does not: %v", b, err)
 		}
@@ -65,7 +65,8 @@ func reads(t *testing.T, b []byte) (whole bool) {
 	return true
 }
 
-// mayBeKnown reports whether net/http may have taken a target before: what it refuses is never known.
+// mayBeKnown reports whether net/http may have taken a target before: what it refuses is never
+// known.
 func mayBeKnown(target []byte) bool {
 	_, err := url.ParseRequestURI(string(target))
 	return err == nil

@@ -4,6 +4,7 @@ import (
 	stdcontext "context"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 func background() stdcontext.Context { return stdcontext.Background() }
@@ -12,4 +13,9 @@ func sortInts(a []int) { slices.Sort(a) }
 
 var ofTime = regexp.MustCompile(`(?m)^(Age: |Date: |Expires: |Last-Modified: |Etag: ).*$|ttl=-?\d+|max-age=\d+`)
 
-func timeless(text string) string { return ofTime.ReplaceAllString(text, "$1") }
+// timeless is a text without what depends on the time: also on whether two pieces of a stream have met on
+// their way.
+func timeless(text string) string {
+	text = strings.ReplaceAll(text, "6\r\nfirst \r\n6\r\nsecond\r\n", "c\r\nfirst second\r\n")
+	return ofTime.ReplaceAllString(text, "$1")
+}

@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// request is the http.Request of a connection's requests, used again for each of them unless functions
-// of the app get to see it.
+// request is the http.Request of a connection's requests, used again for each of them unless
+// functions of the app get to see it.
 type request struct {
 	r      *http.Request
 	url    url.URL

@@ -46,7 +46,8 @@ func (s *server) answered() uint64 {
 	return n
 }
 
-var errHandler = errors.New("front: the server has no Handler: set it to what the cache's Root returns")
+var errHandler = errors.New("front: the server has no Handler: set it to what the cache's Root " +
+	"returns")
 
 // prepare makes what the connections of a listener share, and has srv tell of its connections.
 func (f *Front) prepare(srv *http.Server, c *middleware.Cache) (*server, error) {
@@ -61,7 +62,8 @@ func (f *Front) prepare(srv *http.Server, c *middleware.Cache) (*server, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{srv: srv, hits: hits, onHit: f.OnHit, answer: f.Answer, noKeepAlives: off, conns: map[*conn]struct{}{},
+	s := &server{srv: srv, hits: hits, onHit: f.OnHit, answer: f.Answer, noKeepAlives: off,
+		conns:  map[*conn]struct{}{},
 		idle:   max(orElse(srv.IdleTimeout, srv.ReadTimeout), 0),
 		header: max(orElse(srv.ReadHeaderTimeout, srv.ReadTimeout), 0), write: max(srv.WriteTimeout, 0),
 		maxHead: mostHead, state: hook(srv)}
@@ -88,8 +90,8 @@ func orElse(d, or time.Duration) time.Duration {
 // hooking orders those who set the hooks of servers.
 var hooking sync.Mutex
 
-// hook has srv tell the front's connections what becomes of them, and returns whom it tells besides. A
-// server that serves already, on another listener, has the hooks, and is not touched.
+// hook has srv tell the front's connections what becomes of them, and returns whom it tells
+// besides. A server that serves already, on another listener, has the hooks, and is not touched.
 func hook(srv *http.Server) (state func(net.Conn, http.ConnState)) {
 	hooking.Lock()
 	defer hooking.Unlock()
@@ -171,8 +173,9 @@ type listener struct {
 	shaken *handshakes // of TLS; or nil
 }
 
-// Accept implements net.Listener. When the listener is closed, it returns once the hits that are under
-// way have been sent: http.Server's Shutdown waits for that, and closes idle connections after it.
+// Accept implements net.Listener. When the listener is closed, it returns once the hits that are
+// under way have been sent: http.Server's Shutdown waits for that, and closes idle connections
+// after it.
 func (l *listener) Accept() (net.Conn, error) {
 	nc, err := l.accept()
 	if err != nil {

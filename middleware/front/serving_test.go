@@ -47,7 +47,8 @@ func (w *world) warm() {
 	}
 }
 
-// An idle connection is closed after IdleTimeout, counted from its last response, whoever gave that.
+// An idle connection is closed after IdleTimeout, counted from its last response, whoever gave
+// that.
 func TestIdleTimeout(t *testing.T) {
 	inBubble(t, func(srv *http.Server) { srv.IdleTimeout = 10 * time.Second }, func(t *testing.T, w *world) {
 		w.warm()
@@ -69,8 +70,8 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
-// A head that comes slowly is cut off after ReadHeaderTimeout, after hits as well; a connection that is
-// idle for longer is not.
+// A head that comes slowly is cut off after ReadHeaderTimeout, after hits as well; a connection
+// that is idle for longer is not.
 func TestReadHeaderTimeout(t *testing.T) {
 	inBubble(t, func(srv *http.Server) {
 		srv.ReadHeaderTimeout, srv.IdleTimeout = 10*time.Second, time.Hour
@@ -100,8 +101,8 @@ func TestReadHeaderTimeout(t *testing.T) {
 	})
 }
 
-// ReadTimeout counts from the beginning of a request, not of the connection: content that comes within
-// it is read, and later content is not.
+// ReadTimeout counts from the beginning of a request, not of the connection: content that comes
+// within it is read, and later content is not.
 func TestReadTimeout(t *testing.T) {
 	inBubble(t, func(srv *http.Server) {
 		srv.ReadTimeout, srv.IdleTimeout, srv.ReadHeaderTimeout = 10*time.Second, time.Hour, 5*time.Second
@@ -131,8 +132,8 @@ func TestReadTimeout(t *testing.T) {
 	})
 }
 
-// A client that leaves ends the context of the handler that works for it, and one that sends its next
-// request early does not.
+// A client that leaves ends the context of the handler that works for it, and one that sends its
+// next request early does not.
 func TestTheClientLeaves(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, w *world) {
 		w.warm()
@@ -335,8 +336,8 @@ func TestAClientThatStalls(t *testing.T) {
 	}
 }
 
-// Over TLS hits are answered in front for HTTP/1.1, requests that pass have their TLS state, and HTTP/2
-// is net/http's.
+// Over TLS hits are answered in front for HTTP/1.1, requests that pass have their TLS state, and
+// HTTP/2 is net/http's.
 func TestTLS(t *testing.T) {
 	cert := httptest.NewUnstartedServer(nil)
 	cert.StartTLS()

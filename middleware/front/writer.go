@@ -65,6 +65,9 @@ func (w *writer) starts(status int) {
 // mostCopied is how long content is copied behind its head at most, rather than sent beside it.
 const mostCopied = 2 << 10
 
+// mostKept is how much memory a connection keeps for the next head.
+const mostKept = 8 << 10
+
 // Write implements http.ResponseWriter.
 func (w *writer) Write(p []byte) (n int, err error) {
 	switch {
@@ -106,6 +109,9 @@ func (w *writer) end() error {
 		s.state(w.c.self, http.StateIdle)
 	}
 	w.r = nil
+	if cap(w.text) > mostKept {
+		w.text = nil
+	}
 	return w.err
 }
 

@@ -15,8 +15,8 @@ func (p *Proxy) Front() *front.Front {
 	return &front.Front{Mount: p.cached, Answer: p.answerHit}
 }
 
-// answerHit answers a request with a hit, if it is one that goes to the cache as most do. It goes by
-// the conditions of serve.
+// answerHit answers a request with a hit, if it is one that goes to the cache as most do. It goes
+// by the conditions of serve.
 func (p *Proxy) answerHit(t *middleware.Target, w http.ResponseWriter, r *http.Request) bool {
 	o := &p.options
 	if o.Around != nil && (o.Silent == nil || !o.Silent(r)) || climbs(r.URL.Path) || p.via.looped(r) ||
