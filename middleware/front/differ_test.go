@@ -293,7 +293,7 @@ func cut(all string, at []int, waits func(at int) bool) (k talk) {
 
 // A client hears the same with the front and without, whatever it sends, and the same handlers run.
 func TestNothingDiffers(t *testing.T) {
-	rounds, seed := 300, uint64(time.Now().UnixNano())
+	rounds, seed := 150, uint64(time.Now().UnixNano())
 	if os.Getenv("FRESHET_TEST_SOAK") != "" {
 		rounds = 200_000
 	}

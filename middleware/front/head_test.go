@@ -94,7 +94,7 @@ func FuzzHead(f *testing.F) {
 
 // What random requests are is what net/http says, with a byte of them changed, too.
 func TestHeadsAreNetHTTPs(t *testing.T) {
-	rounds, wholes := 20_000, 0
+	rounds, wholes := 10_000, 0
 	rnd := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	for range rounds {
 		b := []byte(strings.Join(newTalk(rnd).pieces, ""))
