@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,9 @@ func FuzzHead(f *testing.F) {
 // What random requests are is what net/http says, with a byte of them changed, too.
 func TestHeadsAreNetHTTPs(t *testing.T) {
 	rounds, wholes := 10_000, 0
+	if os.Getenv("FRESHET_TEST_SOAK") != "" {
+		rounds = 10_000_000
+	}
 	rnd := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	for range rounds {
 		b := []byte(strings.Join(newTalk(rnd).pieces, ""))
