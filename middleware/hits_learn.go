@@ -28,8 +28,8 @@ func (l *lookup) learn(h *Hits) {
 	}
 	if x.mount.looks(x.p) && x.c.root.Load().next != http.Handler(x.mount) {
 		h.tell("functions of the app that the cache asks about each request (Options.Policy, "+
-			"Options.Route or a policy's Scope, Credentials or Key.Replace) may want to know what "+
-			"routers have found out: mount the cache around the whole app, with Cache.Handler, or "+
+			"Options.Route or a policy's Scope, Credentials, TagsOf or Key.Replace) may want to know "+
+			"what routers have found out: mount the cache around the whole app, with Cache.Handler, or "+
 			"give the route a policy without them", r)
 		return
 	}
@@ -51,11 +51,11 @@ func (l *lookup) learn(h *Hits) {
 	slot.Store(t)
 }
 
-// looks reports whether functions of the app look at a request to find out by which policy and
-// under which key it is answered.
+// looks reports whether functions of the app look at a request to find out by which policy, under
+// which key and with which tags it is answered.
 func (m *Mount) looks(p *policy.Policy) bool {
 	return m.p == nil && m.c.options.Policy != nil || m.c.options.Route != nil || p.Scope != nil ||
-		p.Credentials != nil || p.Key.Replace != nil
+		p.Credentials != nil || p.TagsOf != nil || p.Key.Replace != nil
 }
 
 // straight reports whether the request is the very one that came to the app's root, and its
@@ -75,20 +75,33 @@ func (x *exchange) straight() bool {
 
 // between returns the name of the app's own function that stands between the root and the mount,
 // and is not to be skipped, or nothing. Routers that look at the method, the host and the path
-// alone choose the same handler each time.
+// alone choose the same handler each time. The root is the outermost guard: what stands around
+// another one stands within it.
 func (x *exchange) between(skip []string) string {
 	var calls [64]uintptr
-	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
-	for {
+	n := runtime.Callers(2, calls[:])
+	if n == len(calls) {
+		return "a chain of more than 60 calls"
+	}
+	root := false
+	for frames := runtime.CallersFrames(calls[:n]); ; {
 		frame, more := frames.Next()
-		name := frame.Function
-		if name == guardServes {
-			return ""
-		}
-		if !ofCache(name) && !routes(name) && !skips(skip, name) {
+		switch name := frame.Function; {
+		case name == guardServes && root:
+			return "another guard of Cache.Guard or Cache.Root"
+		case name == guardServes:
+			root = true
+		case root: // outside of it
+		case name == "":
+			return "a function without a name"
+		case !ofCache(name) && !routes(name) && !skips(skip, name):
 			return name
 		}
-		if !more {
+		switch {
+		case more:
+		case root:
+			return ""
+		default:
 			return "another goroutine"
 		}
 	}

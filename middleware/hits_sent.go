@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/http"
+	"strconv"
 	"time"
 	"weak"
 
@@ -19,8 +20,8 @@ type FieldWriter interface {
 	http.ResponseWriter
 	// WriteFields is WriteHeader, of a header with an Age, a Cache-Status and the fields before,
 	// between and behind those two, as HTTP/1.1 has them. Where it cannot, it returns false and
-	// does nothing.
-	WriteFields(status int, fields *[3][]byte, age, cacheStatus string) bool
+	// does nothing. length is that of the content; -1: there is none.
+	WriteFields(status int, fields *[3][]byte, age, cacheStatus string, length int64) bool
 }
 
 // sentFields are the fields of a hit of one entry, without those that are another hit's each time:
@@ -29,6 +30,7 @@ type sentFields struct {
 	entry  weak.Pointer[store.Entry] // which the store may let go
 	p      *policy.Policy
 	fields [3][]byte // by their names: before Age, before Cache-Status, and behind
+	length int64     // of the content; -1: there is none
 }
 
 // The responses whose fields are kept.
@@ -51,7 +53,8 @@ func (x *exchange) sendsAgain(
 	}
 	sent := x.target.sent[which].Load()
 	if sent == nil || sent.p != x.p || sent.entry.Value() != e ||
-		!w.WriteFields(status, &sent.fields, x.c.ageField(age)[0], x.c.statusField(out)[0]) {
+		!w.WriteFields(status, &sent.fields, x.c.ageField(age)[0], x.c.statusField(out)[0],
+			sent.length) {
 		return false
 	}
 	x.tally.status = status
@@ -99,7 +102,14 @@ func (x *exchange) keepSent(which int, e *store.Entry, status int, out *policy.O
 		}
 		parts[at][name] = values
 	}
-	sent := &sentFields{entry: weak.Make(e), p: x.p}
+	sent := &sentFields{entry: weak.Make(e), p: x.p, length: -1}
+	if !wire.Bodiless(status) && x.req.Class != rules.ClassHead {
+		n, err := strconv.ParseInt(h["Content-Length"][0], 10, 64)
+		if err != nil || n < 0 {
+			return
+		}
+		sent.length = n
+	}
 	var w wire.Header
 	for i := range parts {
 		sent.fields[i] = bytes.Clone(w.Append(nil, parts[i], status))

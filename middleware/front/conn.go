@@ -159,7 +159,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // takeLeft takes what the look at the client has found.
 func (c *conn) takeLeft(p []byte) int {
-	if c.left == 0 {
+	if c.left == 0 || len(p) == 0 {
 		return 0
 	}
 	c.left = 0
@@ -211,10 +211,8 @@ func (c *conn) next(p []byte) (int, error) {
 		}
 		if t := c.head.read(p[:n], c.s); t != nil {
 			switch answered, err := c.answer(p[:n], t); {
-			case err != nil:
-				return 0, err
-			case answered && c.head.last:
-				return 0, io.EOF
+			case err != nil, answered && c.head.last:
+				return 0, io.EOF // of any other error net/http would write that behind the response
 			case answered:
 				continue
 			}

@@ -129,7 +129,7 @@ func (h *head) parseField(b []byte, line span) {
 	switch len(name) {
 	case len("Host"):
 		if is(name, "Host") {
-			if h.host.to > 0 || len(value) == 0 {
+			if h.host.to > 0 || len(value) == 0 || !all(value, isHost) {
 				h.odd = true
 				return
 			}
@@ -182,6 +182,7 @@ const (
 	isToken byte = 1 << iota
 	isTarget
 	isValue
+	isHost // as net/http has it
 )
 
 var classes = func() (of [256]byte) {
@@ -190,6 +191,10 @@ var classes = func() (of [256]byte) {
 		case c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z',
 			strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0:
 			of[c] |= isToken
+		}
+		if of[c]&isToken != 0 && strings.IndexByte("#^`|", byte(c)) < 0 ||
+			strings.IndexByte("(),:;=[]", byte(c)) >= 0 {
+			of[c] |= isHost
 		}
 		if c > ' ' && c < 0x7f {
 			of[c] |= isTarget

@@ -3,13 +3,17 @@ package front
 import (
 	"context"
 	"crypto/tls"
+	"log"
 	"net"
+	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 )
 
 // handshakes accepts connections of TLS when their handshakes are done: only then it is known which
-// protocol they speak. Those of HTTP/2, and those that failed, are net/http's as they are.
+// protocol they speak. Those of HTTP/2 and of protocols of others (http.Server.TLSNextProto), and
+// those that failed, are net/http's as they are.
 type handshakes struct {
 	l      *listener
 	config *tls.Config
@@ -92,6 +96,7 @@ func (h *handshakes) shake(t *tls.Conn) {
 		t.NetConn().Close()
 		return
 	}
+	defer h.recovers(t)
 	limit := h.timeout()
 	if limit > 0 {
 		t.SetDeadline(time.Now().Add(limit))
@@ -102,14 +107,36 @@ func (h *handshakes) shake(t *tls.Conn) {
 		t.SetDeadline(time.Time{})
 	}
 	var nc net.Conn = t
-	if err == nil && t.ConnectionState().NegotiatedProtocol != "h2" {
-		nc = h.l.s.newTLSConn(t)
+	if err == nil {
+		switch t.ConnectionState().NegotiatedProtocol {
+		case "", "http/1.1", "http/1.0":
+			nc = h.l.s.newTLSConn(t)
+		}
 	}
 	select {
 	case h.done <- nc:
 	case <-h.ended:
 		nc.Close()
 	}
+}
+
+// recovers ends a connection in whose handshake a function of the app has panicked, GetCertificate
+// say, as net/http would: the process goes on.
+func (h *handshakes) recovers(t *tls.Conn) {
+	err := recover()
+	if err == nil {
+		return
+	}
+	h.ends(t)
+	t.NetConn().Close()
+	if err == http.ErrAbortHandler {
+		return
+	}
+	logf := log.Printf
+	if to := h.l.s.srv.ErrorLog; to != nil {
+		logf = to.Printf
+	}
+	logf("http: panic serving %v: %v\n%s", t.RemoteAddr(), err, debug.Stack())
 }
 
 // timeout is how long net/http would give a handshake: the least of the server's timeouts.
