@@ -134,7 +134,8 @@ func skips(skip []string, name string) bool {
 	return false
 }
 
-// wildcards returns the path wildcards of the pattern that a ServeMux has chosen, and their values.
+// wildcards returns the path wildcards of the pattern that a ServeMux or chi has chosen, and their
+// values. chi's may have a regular expression behind a colon.
 func wildcards(r *http.Request) (all []string) {
 	rest := r.Pattern
 	for {
@@ -143,7 +144,8 @@ func wildcards(r *http.Request) (all []string) {
 			return all
 		}
 		name, next, _ := strings.Cut(after, "}")
-		if name = strings.TrimSuffix(name, "..."); name != "" && name != "$" {
+		name, _, _ = strings.Cut(strings.TrimSuffix(name, "..."), ":")
+		if name != "" && name != "$" {
 			all = append(all, name, strings.Clone(r.PathValue(name)))
 		}
 		rest = next
