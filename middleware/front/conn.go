@@ -352,6 +352,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 // finished first: net/http takes the connection for an idle one.
 func (c *conn) Close() error {
 	if c.phase.Load() == answering && !c.s.draining.Load() && c.s.stops() {
+		c.Conn.SetWriteDeadline(time.Now().Add(drainFor))
 		return nil // the connection ends after the hit, and closes this again
 	}
 	c.mu.Lock()
