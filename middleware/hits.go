@@ -65,16 +65,11 @@ func (c *Cache) Hits(app http.Handler, skip []string, targets int) (*Hits, error
 		return nil, errors.New("freshet: the server's Handler is not the cache's root, so what stands " +
 			"around it would be left out: set Server.Handler to what Cache.Root returns")
 	}
-	if targets < 0 {
-		return nil, fmt.Errorf("freshet: %d targets: allowed is how many to know at once, or 0 for %d",
-			targets, defaultTargets)
+	h, err := c.newHits(targets)
+	if err != nil {
+		return nil, err
 	}
-	if targets == 0 {
-		targets = defaultTargets
-	}
-	h := &Hits{c: c, skip: slices.Clone(skip), seed: maphash.MakeSeed(),
-		targets: make([]atomic.Pointer[Target], targets)}
-	if !c.hits.CompareAndSwap(nil, h) {
+	if h.skip = slices.Clone(skip); !c.hits.CompareAndSwap(nil, h) {
 		if h = c.hits.Load(); !slices.Equal(h.skip, skip) {
 			return nil, errors.New("freshet: the cache has a front with other functions to skip: serve all " +
 				"its servers by one front.Front, or by equal ones")
@@ -92,6 +87,15 @@ func (c *Cache) HitsOf(mount http.Handler, targets int) (*Hits, error) {
 	if !ok || m.c != c {
 		return nil, fmt.Errorf("freshet: %T is no mount of the cache: give what Cache.Handler returned", mount)
 	}
+	h, err := c.newHits(targets)
+	if err != nil {
+		return nil, err
+	}
+	h.mount, h.asked = m, make([]atomic.Uint64, len(h.targets))
+	return h, nil
+}
+
+func (c *Cache) newHits(targets int) (*Hits, error) {
 	if targets < 0 {
 		return nil, fmt.Errorf("freshet: %d targets: allowed is how many to know at once, or 0 for %d",
 			targets, defaultTargets)
@@ -99,9 +103,7 @@ func (c *Cache) HitsOf(mount http.Handler, targets int) (*Hits, error) {
 	if targets == 0 {
 		targets = defaultTargets
 	}
-	return &Hits{c: c, mount: m, seed: maphash.MakeSeed(),
-		targets: make([]atomic.Pointer[Target], targets),
-		asked:   make([]atomic.Uint64, targets)}, nil
+	return &Hits{c: c, seed: maphash.MakeSeed(), targets: make([]atomic.Pointer[Target], targets)}, nil
 }
 
 // LearnAtOnce has a target known from the first request for it on, before there is a hit: for tests

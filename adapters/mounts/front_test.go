@@ -120,7 +120,8 @@ func TestInFront(t *testing.T) {
 			if got := hits.Load() > 0; got != test.hits {
 				t.Errorf("%d hits in front\n%s", hits.Load(), log.String())
 			}
-			if said := log.String(); !strings.Contains(said, test.log) || test.log == "" && strings.Contains(said, "stands between") {
+			said := log.String()
+			if !strings.Contains(said, test.log) || test.log == "" && strings.Contains(said, "stands between") {
 				t.Errorf("the log says:\n%s", said)
 			}
 			if err := srv.Shutdown(t.Context()); err != nil {

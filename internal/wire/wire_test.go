@@ -12,9 +12,10 @@ import (
 // A head is what net/http's server sends, whatever the handler has put into the header.
 func TestAsNetHTTP(t *testing.T) {
 	for name, h := range map[string]http.Header{
-		"usual":      {"Content-Type": {"text/html"}, "Etag": {`"1"`}, "X": {"a", "b"}, "Content-Length": {"0"}},
-		"lines":      {"X": {"a\nb", "c\r\nD: e", " f\t", "\n", ""}, "Content-Type": nil, "Content-Length": {"0"}},
-		"names":      {"x-lower": {"1"}, "X Y": {"2"}, "": {"3"}, "X:Y": {"4"}, "É": {"5"}, "Content-Length": {"0"}, "Content-Type": {"a"}},
+		"usual": {"Content-Type": {"text/html"}, "Etag": {`"1"`}, "X": {"a", "b"}, "Content-Length": {"0"}},
+		"lines": {"X": {"a\nb", "c\r\nD: e", " f\t", "\n", ""}, "Content-Type": nil, "Content-Length": {"0"}},
+		"names": {"x-lower": {"1"}, "X Y": {"2"}, "": {"3"}, "X:Y": {"4"}, "É": {"5"},
+			"Content-Length": {"0"}, "Content-Type": {"a"}},
 		"no content": {"Content-Type": {"text/plain"}, "Content-Length": {"0"}},
 	} {
 		for _, status := range []int{200, 204, 304, 404, 410, 799} {

@@ -203,26 +203,51 @@ func (w *world) hear(k talk) string {
 
 // words are what talks are made of.
 var (
-	targets = []string{"/a", "/a", "/a", "/b", "/v", "/long", "/swr", "/none", "/gone", "/cookie", "/nostore",
-		"/slow", "/body", "/flush", "/panic", "/hijack", "/softly", "/hardly", "/a?q=1", "/%61", "//a", "/a/../b", "/a b", "a",
-		"http://example.com/a", "*", "/a#f", "/\x00", "/é", "/a%zz", "example.com:80"}
-	hosts = []string{"Host: example.com", "Host: example.com", "Host: example.com", "Host: EXAMPLE.com",
-		"host: example.com", "Host:example.com", "Host: example.com:80", "Host:", "Host : example.com", "",
-		"Host: example.com\r\nHost: example.org", "Host: a b", "Host: [::1]"}
-	methods  = []string{"GET", "GET", "GET", "GET", "HEAD", "POST", "get", "XGET", "OPTIONS", "PUT", "CONNECT", "TRACE"}
-	versions = []string{" HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/1.1\n", "\r\n",
-		" HTTP/2.0\r\n", " HTTP/1.1 \r\n", "  HTTP/1.1\r\n", " http/1.1\r\n"}
-	extras = []string{"Accept: */*", "Accept-Language: de", "Accept-Language: en", "If-None-Match: \"e\"",
-		"If-Modified-Since: Mon, 02 Jan 2006 15:04:05 GMT", "Range: bytes=1-3", "Range: bytes=2-", "Range: bytes=0-1,4-5",
-		"Range: bytes=900000-", "Cookie: a=1", "Authorization: Basic YTpi", "Cache-Control: no-cache", "Cache-Control: only-if-cached",
-		"Cache-Control: max-age=0", "Pragma: no-cache", "Connection: close", "Connection: keep-alive", "Connection: Upgrade\r\nUpgrade: websocket",
-		"Content-Length: 0", "Content-Length: 5", "Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5", "Content-Length: +5",
-		"Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Transfer-Encoding: chunked\r\nContent-Length: 3",
-		"Transfer-Encoding : chunked", "Expect: 100-continue", "Expect: nothing", " folded: x", "\tfolded", "X: a\r\n b", "X: \x00",
-		"X: \x7f", "X\x00: a", "X(: a", ": a", "noColon", "X: a\rb", "X: é", "Trailer: X", "TE: trailers", "X-Forwarded-Proto: https",
-		"User-Agent: " + strings.Repeat("u", 100), "X: " + strings.Repeat("v", 5000), "X: " + strings.Repeat("w", 64<<10), "Upgrade: h2c", "HTTP2-Settings: AAA"}
-	bodies = []string{"", "", "", "hello", "hel", "5\r\nhello\r\n0\r\n\r\n", "\r\n", "\n", "X", "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n"}
-	ends   = []string{"\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\n\n", "\r\n\n", "\r\n", "\r\r\n\r\n"}
+	targets = []string{
+		"/a", "/a", "/a", "/b", "/v", "/long", "/swr", "/none", "/gone", "/cookie", "/nostore",
+		"/slow", "/body", "/flush", "/panic", "/hijack", "/softly", "/hardly", "/a?q=1", "/%61",
+		"//a", "/a/../b", "/a b", "a", "http://example.com/a", "*", "/a#f", "/\x00", "/é", "/a%zz",
+		"example.com:80",
+	}
+	hosts = []string{
+		"Host: example.com", "Host: example.com", "Host: example.com", "Host: EXAMPLE.com",
+		"host: example.com", "Host:example.com", "Host: example.com:80", "Host:",
+		"Host : example.com", "", "Host: example.com\r\nHost: example.org", "Host: a b",
+		"Host: [::1]",
+	}
+	methods = []string{
+		"GET", "GET", "GET", "GET", "HEAD", "POST", "get", "XGET", "OPTIONS", "PUT", "CONNECT",
+		"TRACE",
+	}
+	versions = []string{
+		" HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.1\r\n", " HTTP/1.0\r\n",
+		" HTTP/1.1\n", "\r\n", " HTTP/2.0\r\n", " HTTP/1.1 \r\n", "  HTTP/1.1\r\n",
+		" http/1.1\r\n",
+	}
+	extras = []string{
+		"Accept: */*", "Accept-Language: de", "Accept-Language: en", "If-None-Match: \"e\"",
+		"If-Modified-Since: Mon, 02 Jan 2006 15:04:05 GMT", "Range: bytes=1-3", "Range: bytes=2-",
+		"Range: bytes=0-1,4-5", "Range: bytes=900000-", "Cookie: a=1", "Authorization: Basic YTpi",
+		"Cache-Control: no-cache", "Cache-Control: only-if-cached", "Cache-Control: max-age=0",
+		"Pragma: no-cache", "Connection: close", "Connection: keep-alive",
+		"Connection: Upgrade\r\nUpgrade: websocket", "Content-Length: 0", "Content-Length: 5",
+		"Content-Length: 5\r\nContent-Length: 5", "Content-Length: 5, 5", "Content-Length: +5",
+		"Transfer-Encoding: chunked", "Transfer-Encoding: identity",
+		"Transfer-Encoding: chunked\r\nContent-Length: 3", "Transfer-Encoding : chunked",
+		"Expect: 100-continue", "Expect: nothing", " folded: x", "\tfolded", "X: a\r\n b",
+		"X: \x00", "X: \x7f", "X\x00: a", "X(: a", ": a", "noColon", "X: a\rb", "X: é",
+		"Trailer: X", "TE: trailers", "X-Forwarded-Proto: https",
+		"User-Agent: " + strings.Repeat("u", 100), "X: " + strings.Repeat("v", 5000),
+		"X: " + strings.Repeat("w", 64<<10), "Upgrade: h2c", "HTTP2-Settings: AAA",
+	}
+	bodies = []string{
+		"", "", "", "hello", "hel", "5\r\nhello\r\n0\r\n\r\n", "\r\n", "\n", "X",
+		"GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n",
+	}
+	ends = []string{
+		"\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\r\n\r\n", "\n\n", "\r\n\n",
+		"\r\n", "\r\r\n\r\n",
+	}
 )
 
 func pick(rnd *rand.Rand, from []string) string { return from[rnd.IntN(len(from))] }

@@ -41,11 +41,13 @@ func reads(t *testing.T, b []byte) (whole bool) {
 	if want := max(h.content, 0); r.ContentLength != want || len(r.TransferEncoding) > 0 {
 		t.Errorf("%q: content of %d bytes, net/http's of %d, %v", b, h.content, r.ContentLength, r.TransferEncoding)
 	}
-	if r.Close != h.last || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Header.Get("Expect") != "" || r.Header.Get("Upgrade") != "" {
+	if r.Close != h.last || r.ProtoMajor != 1 || r.ProtoMinor != 1 || r.Header.Get("Expect") != "" ||
+		r.Header.Get("Upgrade") != "" {
 		t.Errorf("%q: whole, though it is %s, closes: %v, %v", b, r.Proto, r.Close, r.Header)
 	}
 	if r.Host != string(h.host.of(b)) || r.RequestURI != string(h.target.of(b)) || h.method != "" && r.Method != h.method {
-		t.Errorf("%q: %s %q of %q; net/http's is %s %q of %q", b, h.method, h.target.of(b), h.host.of(b), r.Method, r.RequestURI, r.Host)
+		t.Errorf("%q: %s %q of %q; net/http's is %s %q of %q", b, h.method, h.target.of(b), h.host.of(b),
+			r.Method, r.RequestURI, r.Host)
 	}
 	if h.method == "" || h.content >= 0 {
 		return true

@@ -31,7 +31,6 @@ func (q *request) of(c *conn, b []byte, t *middleware.Target) *http.Request {
 	case t.Shown:
 		q.fields = q.fields[:0] // the app may have changed what it was given
 		q.r = c.newRequest()
-		q.url = url.URL{}
 		u := *t.URL
 		q.r.URL = &u
 	case q.r == nil || q.t != nil && q.t.Shown:

@@ -47,8 +47,8 @@ func (w *world) warm() {
 	}
 }
 
-// An idle connection is closed after IdleTimeout, counted from its last response, whoever gave
-// that.
+// An idle connection is closed after IdleTimeout, counted from its last response: the front's or
+// net/http's.
 func TestIdleTimeout(t *testing.T) {
 	inBubble(t, func(srv *http.Server) { srv.IdleTimeout = 10 * time.Second }, func(t *testing.T, w *world) {
 		w.warm()
@@ -200,7 +200,7 @@ func TestStaleInFront(t *testing.T) {
 	})
 }
 
-// The states of a connection are told as without a front.
+// ConnState gets the same states of a connection with a front as without.
 func TestConnState(t *testing.T) {
 	var mu sync.Mutex
 	told := map[bool][]string{}
@@ -216,7 +216,8 @@ func TestConnState(t *testing.T) {
 		now = w.fronted
 		mu.Unlock()
 		w.warm()
-		for _, request := range []string{get("/a"), get("/nostore"), get("/a"), get("/hijack"), get("/a", "Connection: close")} {
+		for _, request := range []string{get("/a"), get("/nostore"), get("/a"), get("/hijack"),
+			get("/a", "Connection: close")} {
 			w.hear(talk{[]string{get("/a"), request, get("/a")}, []bool{true, true, true}})
 		}
 	})
@@ -394,7 +395,8 @@ func TestTLS(t *testing.T) {
 		transport.CloseIdleConnections()
 	}
 	plain := s.dial()
-	if res, body := plain.do(get("/a")); res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "HTTPS server") {
+	res, body := plain.do(get("/a"))
+	if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "HTTPS server") {
 		t.Errorf("without TLS: %s %q", res.Status, body)
 	}
 	silent := s.dial() // it never shakes hands
