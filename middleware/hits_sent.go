@@ -64,7 +64,7 @@ func (x *exchange) sendsAgain(
 // usual reports whether an outcome is a fresh hit about which there is nothing more to say: all of
 // one entry have the same fields.
 func usual(out *policy.Outcome) bool {
-	return out.Hit && !out.Stale && out.Detail == "" && out.TTL > 0
+	return out.Hit && !out.Stale && out.Detail == ""
 }
 
 // keepSent keeps the fields of the header, of a hit of e, for the next one, where all hits of e

@@ -90,6 +90,10 @@ func newWorld(fronted bool, set func(*http.Server)) *world {
 		rw.Header().Set("Cache-Control", "max-age=2, stale-while-revalidate=100")
 		io.WriteString(rw, "soon stale")
 	})
+	page("/lasting", func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Cache-Control", "max-age=3000, stale-while-revalidate=100")
+		io.WriteString(rw, "for long")
+	})
 	page("/none", func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(http.StatusNoContent) })
 	page("/gone", func(rw http.ResponseWriter, r *http.Request) { http.Error(rw, "gone", http.StatusGone) })
 	page("/cookie", func(rw http.ResponseWriter, r *http.Request) {
@@ -122,7 +126,7 @@ func newWorld(fronted bool, set func(*http.Server)) *world {
 	})
 	page("/panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/softly", func(rw http.ResponseWriter, r *http.Request) {
-		for _, path := range []string{"/a", "/swr", "/long"} {
+		for _, path := range []string{"/a", "/swr", "/long", "/lasting"} {
 			w.cache.InvalidateURL(r.Context(), "http://example.com"+path, middleware.Soft)
 		}
 	})

@@ -182,6 +182,43 @@ func TestInvalidated(t *testing.T) {
 	}
 }
 
+// The fields of a hit are those of the very response whose content follows, also when that has just taken
+// another one's place, and where several are stored for one target.
+func TestFieldsAndContentBelongTogether(t *testing.T) {
+	made := 0
+	s := newSite(t, &Front{}, middleware.Options{}, func(s *site) http.Handler {
+		mux := http.NewServeMux()
+		mux.Handle("/", s.cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) {
+				made++
+				w.Header().Set("Vary", "Accept-Language")
+				w.Header().Set("X-Made", fmt.Sprint(made))
+				w.Header().Set("Etag", fmt.Sprintf("%q", fmt.Sprint(made)))
+				fmt.Fprint(w, made)
+			})))
+		return mux
+	})
+	c := s.dial()
+	for range 20 {
+		for i := range 40 {
+			res, body := c.do(get("/a", "Accept-Language: "+[]string{"de", "en"}[i/3%2]))
+			if res.Header.Get("X-Made") != body || res.Header.Get("Etag") != fmt.Sprintf("%q", body) {
+				t.Fatalf("%d: %v with the content %s", i, res.Header, body)
+			}
+			res, _ = c.do(get("/a", "Accept-Language: de", "If-None-Match: "+res.Header.Get("Etag")))
+			if etag := res.Header.Get("Etag"); res.StatusCode == 304 && etag != fmt.Sprintf("%q", res.Header.Get("X-Made")) {
+				t.Fatalf("%d: a 304 with %v", i, res.Header)
+			}
+		}
+		if _, err := s.cache.InvalidateURL(background(), "http://example.com/a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if made < 40 || s.front.answered() < 800 {
+		t.Errorf("%d runs, %d hits in front", made, s.front.answered())
+	}
+}
+
 // A server with another handler than the cache's root, or none, is not served: what is around the
 // root would be left out.
 func TestOnlyTheRoot(t *testing.T) {

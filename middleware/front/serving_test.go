@@ -162,6 +162,27 @@ func TestTheClientLeaves(t *testing.T) {
 	})
 }
 
+// A client that begins a request with fewer than four bytes after a response, and leaves, gets no answer
+// to that, whether the front or net/http has given the response.
+func TestTheBeginningOfARequest(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		w.warm()
+		for _, begun := range []string{"X", "GE", "GET", "GET ", "GET /"} {
+			c := w.memory.dial()
+			c.send([]byte(get("/a")))
+			synctest.Wait()
+			c.send([]byte(begun))
+			synctest.Wait()
+			c.end()
+			synctest.Wait()
+			text, closed := c.got()
+			if refused := strings.Contains(text, "400 Bad Request"); refused != (len(begun) >= 4) || !closed {
+				t.Errorf("%q: closed: %v, %q", begun, closed, text)
+			}
+		}
+	})
+}
+
 // MaxHeaderBytes bounds heads as ever.
 func TestMaxHeaderBytes(t *testing.T) {
 	inBubble(t, func(srv *http.Server) { srv.MaxHeaderBytes = 500 }, func(t *testing.T, w *world) {
@@ -196,6 +217,23 @@ func TestStaleInFront(t *testing.T) {
 			if w.fronted && w.hits() != hits+1 {
 				t.Errorf("%d: it was not the front's", i)
 			}
+		}
+	})
+}
+
+// What a soft invalidation has made stale goes out with max-age=0 in front, too.
+func TestSoftlyInvalidatedInFront(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, w *world) {
+		get := func(path string) string { return w.hear(talk{[]string{get(path)}, []bool{true}}) }
+		for range 4 {
+			get("/lasting")
+		}
+		if heard := get("/lasting"); !strings.Contains(heard, "Cache-Control: max-age=3000") {
+			t.Errorf("a hit: %s", heard)
+		}
+		get("/softly")
+		if heard := get("/lasting"); !strings.Contains(heard, "Cache-Control: max-age=0") {
+			t.Errorf("softly invalidated: %s", heard)
 		}
 	})
 }
@@ -306,6 +344,44 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("%d connections are left", n)
 		}
 		s.front.mu.Unlock()
+	}
+}
+
+// A shutdown waits for a hit whose client takes it slowly.
+func TestShutdownDuringALongHit(t *testing.T) {
+	const size = 12 << 20 // more than the kernels hold
+	var hits atomic.Int64
+	s := newSite(t, counted(&hits), middleware.Options{}, func(s *site) http.Handler {
+		return s.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/short" {
+				return
+			}
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Write(make([]byte, size))
+		}))
+	})
+	c := s.dial()
+	for range 3 {
+		c.do(get("/a"))
+	}
+	slow := s.dial()
+	slow.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	slow.do(get("/short")) // net/http takes the connection for idle from now on
+	before := hits.Load()
+	io.WriteString(slow, get("/a"))
+	for hits.Load() == before {
+		time.Sleep(time.Millisecond)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.srv.Shutdown(background()) }()
+	for !s.front.draining.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if _, body := slow.read("GET"); len(body) != size {
+		t.Errorf("%d bytes of %d", len(body), size)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
