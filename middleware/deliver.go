@@ -113,19 +113,14 @@ func (x *exchange) write(
 			x.writePart(e, h, spans, total, age, out)
 			return
 		case rules.RangeUnsatisfiable:
-			rules.DropLifetimes(x.w.Header()) // which are the page's
-			x.header(http.Header{
-				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
-				"Date":          h["Date"],
-			}, nil, age, out)
-			x.head(http.StatusRequestedRangeNotSatisfiable)
+			x.unsatisfiable(h, total, age, out)
 			return
 		}
 	}
 	if !x.sendsAgain(sentWhole, e, e.Status, age, out) {
 		x.header(h, e, age, out)
 		if e.Trailer != nil {
-			x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
+			x.announceTrailers(e.Trailer)
 		}
 		x.keepSent(sentWhole, e, e.Status, out)
 		x.head(e.Status)
@@ -136,9 +131,24 @@ func (x *exchange) write(
 	if len(e.Body) > 0 {
 		x.send(e.Body)
 	}
-	for name, values := range e.Trailer {
-		x.w.Header()[name] = values
+	if e.Trailer != nil {
+		maps.Copy(x.w.Header(), e.Trailer)
 	}
+}
+
+func (x *exchange) announceTrailers(t http.Header) {
+	x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(t))
+}
+
+// unsatisfiable answers 416 where h is the header of a page of total bytes that has none of the
+// asked ranges.
+func (x *exchange) unsatisfiable(h http.Header, total int64, age time.Duration, out *policy.Outcome) {
+	rules.DropLifetimes(x.w.Header()) // which are the page's
+	x.header(http.Header{
+		"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
+		"Date":          h["Date"],
+	}, nil, age, out)
+	x.head(http.StatusRequestedRangeNotSatisfiable)
 }
 
 // header fills the client's header: with the response's fields h, and what the cache has to say. e

@@ -198,9 +198,9 @@ func (t *Target) answer(w http.ResponseWriter, r *http.Request) bool {
 	if wrote != nil {
 		return false
 	}
-	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(as, p), p: p, who: m.who,
-		target: t}}
+	var l lookup // set field by field: a literal would be made beside it and copied
 	x := &l.x
+	x.c, x.w, x.r, x.p, x.who, x.target = c, w, rules.WithoutIgnoredCookies(as, p), p, m.who, t
 	x.beginTally()
 	if plan, _, told := x.read(); plan != rules.PlanLookup || !told {
 		return false
@@ -217,17 +217,10 @@ func (l *lookup) answer() bool {
 		return false
 	}
 	does := l.decide(now)
-	renews := false
-	switch does {
-	case hit:
-		renews = l.refreshesEarly(now)
-	case serveStale:
-		renews = l.renewsBehind()
-	case throttled:
-	default:
+	if does != hit && does != serveStale && does != throttled {
 		return false
 	}
-	if renews {
+	if l.renews(does, now) {
 		l.x.own()
 		l.startRefresh()
 	}

@@ -89,22 +89,13 @@ func (l *lookup) serve() {
 			l.learn(h)
 		}
 		switch does {
-		case hit:
-			if l.refreshesEarly(now) {
+		case hit, serveStale, throttled:
+			if l.renews(does, now) {
 				l.startRefresh()
 			}
-			if h != nil && !h.atOnce {
+			if does == hit && h != nil && !h.atOnce {
 				l.learn(h)
 			}
-			l.hit(l.found.entry, l.outcome(does), now)
-			return
-		case serveStale:
-			if l.renewsBehind() {
-				l.startRefresh()
-			}
-			l.hit(l.found.entry, l.outcome(does), now)
-			return
-		case throttled:
 			l.hit(l.found.entry, l.outcome(does), now)
 			return
 		case timeOut:
@@ -171,7 +162,18 @@ func (l *lookup) mayServeStale() bool {
 	return l.x.refreshes() || l.x.c.fills.Find(l.found.flight, l.mayJoin) != nil
 }
 
-// renewsBehind reports whether a refresh is started for the request.
+// renews reports whether a refresh is started for the request, which is answered with what was found.
+func (l *lookup) renews(does action, now time.Time) bool {
+	switch does {
+	case hit:
+		return l.refreshesEarly(now)
+	case serveStale:
+		return l.renewsBehind()
+	}
+	return false
+}
+
+// renewsBehind reports whether the request may start a refresh.
 func (l *lookup) renewsBehind() bool { return l.x.refreshes() && !l.x.req.Directives.OnlyIfCached }
 
 // servedBy reports whether e, which is good enough for the request, also holds what it asks for.

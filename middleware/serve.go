@@ -63,9 +63,10 @@ func (c *Cache) serve(
 		return
 	}
 	as, wrote := c.takeWrite(r)
-	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(as, p), next: next, p: p,
-		mount: m, who: who, account: account, wrote: wrote}}
+	var l lookup // set field by field: a literal would be made beside it and copied
 	x := &l.x
+	x.c, x.w, x.r, x.next, x.p = c, w, rules.WithoutIgnoredCookies(as, p), next, p
+	x.mount, x.who, x.account, x.wrote = m, who, account, wrote
 	x.beginTally()
 	x.lookAround(r)
 	plan, why, told := x.read()

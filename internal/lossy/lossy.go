@@ -5,9 +5,11 @@ package lossy
 import "sync/atomic"
 
 // Table is a map of bounded size, without locks. Each key has one slot, and takes it from the key
-// that had it. It is safe for concurrent use.
+// that had it. The slots are made when something is put into one: the garbage collector looks at
+// each. It is safe for concurrent use.
 type Table[K comparable, V any] struct {
-	slots []atomic.Pointer[slot[K, V]]
+	size  uint64
+	slots *atomic.Pointer[[]atomic.Pointer[slot[K, V]]]
 }
 
 type slot[K comparable, V any] struct {
@@ -20,18 +22,26 @@ func New[K comparable, V any](size int) Table[K, V] {
 	if size <= 0 || size&(size-1) != 0 {
 		panic("lossy: the size is no power of two")
 	}
-	return Table[K, V]{make([]atomic.Pointer[slot[K, V]], size)}
+	return Table[K, V]{uint64(size), new(atomic.Pointer[[]atomic.Pointer[slot[K, V]]])}
 }
 
-// at returns the slot of a key with a hash.
+// at returns the slot of a key with a hash, or nil where there are none yet.
 func (t *Table[K, V]) at(hash uint64) *atomic.Pointer[slot[K, V]] {
-	return &t.slots[hash&uint64(len(t.slots)-1)]
+	slots := t.slots.Load()
+	if slots == nil {
+		return nil
+	}
+	return &(*slots)[hash&uint64(len(*slots)-1)]
 }
 
 // Find returns the value that was put last under a key, if its slot still has it. hash is a hash of
 // the key.
 func (t *Table[K, V]) Find(hash uint64, key K) (value V, ok bool) {
-	if held := t.at(hash).Load(); held != nil && held.key == key {
+	at := t.at(hash)
+	if at == nil {
+		return value, false
+	}
+	if held := at.Load(); held != nil && held.key == key {
 		return held.value, true
 	}
 	return value, false
@@ -39,12 +49,21 @@ func (t *Table[K, V]) Find(hash uint64, key K) (value V, ok bool) {
 
 // Put puts a value under a key.
 func (t *Table[K, V]) Put(hash uint64, key K, value V) {
-	t.at(hash).Store(&slot[K, V]{key, value})
+	at := t.at(hash)
+	if at == nil {
+		slots := make([]atomic.Pointer[slot[K, V]], t.size)
+		t.slots.CompareAndSwap(nil, &slots)
+		at = t.at(hash)
+	}
+	at.Store(&slot[K, V]{key, value})
 }
 
 // Delete removes what was put under a key before.
 func (t *Table[K, V]) Delete(hash uint64, key K) {
 	at := t.at(hash)
+	if at == nil {
+		return
+	}
 	if held := at.Load(); held != nil && held.key == key {
 		at.CompareAndSwap(held, nil)
 	}

@@ -16,6 +16,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	find(1, "a", 0, false)
+	table.Delete(1, "a")
 	table.Put(1, "a", 1)
 	table.Put(2, "b", 2)
 	find(1, "a", 1, true)
