@@ -23,34 +23,53 @@ const (
 		flagAnnounced
 )
 
+// fieldWriter writes the fields of an entry.
+type fieldWriter struct {
+	b []byte
+	// compact: for this process alone, with short forms of usual texts (see compact.go)
+	compact bool
+	base    int64  // Unix nanoseconds, from which compact times count
+	date    string // the last one that was written
+	seconds int64  // ... in Unix seconds
+}
+
 func appendFields(b []byte, e *Entry) []byte {
-	b = append(b, flags(e))
-	b = binary.AppendUvarint(b, uint64(countStrings(e)))
-	b = appendString(b, e.Key)
-	b = appendString(b, e.URI)
-	b = binary.AppendVarint(b, int64(e.Status))
-	b = binary.AppendUvarint(b, e.Number)
-	b = appendTime(b, e.Requested)
-	b = appendTime(b, e.Received)
+	w := fieldWriter{b: b}
+	w.entry(e)
+	return w.b
+}
+
+func (w *fieldWriter) entry(e *Entry) {
+	w.b = append(w.b, flags(e))
+	w.uvarint(uint64(countStrings(e)))
+	w.string(e.Key)
+	w.uri(e)
+	w.varint(int64(e.Status))
+	w.uvarint(e.Number)
+	w.time(e.Requested)
+	w.time(e.Received)
 	for _, d := range [...]time.Duration{e.Age, e.Fresh, e.StaleWhileRevalidate, e.StaleIfError,
 		e.Retention} {
-		b = binary.AppendVarint(b, int64(d))
+		w.duration(d)
 	}
-	b = appendHeader(b, e.Header)
-	b = appendHeader(b, e.Trailer)
-	b = appendHeader(b, e.Vary)
-	b = appendStrings(b, e.Tags)
-	b = appendCount(b, len(e.Variants), e.Variants == nil)
+	if fields, ok := e.FieldsOf(e.Header); ok && w.compact {
+		w.fields(fields)
+	} else {
+		w.header(e.Header)
+	}
+	w.header(e.Trailer)
+	w.header(e.Vary)
+	w.strings(e.Tags)
+	w.count(len(e.Variants), e.Variants == nil)
 	for _, fields := range e.Variants {
-		b = appendStrings(b, fields)
+		w.strings(fields)
 	}
-	b = binary.AppendVarint(b, e.Total)
-	b = appendCount(b, len(e.Spans), e.Spans == nil)
+	w.varint(e.Total)
+	w.count(len(e.Spans), e.Spans == nil)
 	for _, s := range e.Spans {
-		b = binary.AppendVarint(b, s.First)
-		b = binary.AppendVarint(b, s.End)
+		w.varint(s.First)
+		w.varint(s.End)
 	}
-	return b
 }
 
 // decodeFields reads the fields of an entry whose body has so many bytes. The entry gets the stored
@@ -60,7 +79,29 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	e := &Entry{}
 	flags := d.byte()
 	d.room = make([]string, min(d.uvarint(), uint64(len(b))))
+	d.entry(e)
+	e.setFlags(flags)
+	switch {
+	case flags&flagBody == 0:
+	case size == 0:
+		e.Body = []byte{} // an empty body keeps nothing of the input
+	case size == int64(len(stored)):
+		e.Body = stored[:len(stored):len(stored)]
+	}
+	switch {
+	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 &&
+		size > 0:
+		return nil, fmt.Errorf("%w: malformed fields", errCorrupt)
+	case !spansFit(e, size):
+		return nil, fmt.Errorf("%w: the spans do not fit the body", errCorrupt)
+	}
+	return e, nil
+}
+
+// entry reads what stands behind the flags and the number of texts.
+func (d *decoder) entry(e *Entry) {
 	e.Key = d.string()
+	d.key = e.Key
 	e.URI = d.string()
 	e.Status = int(d.varint())
 	e.Number = d.uvarint()
@@ -68,9 +109,9 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	e.Received = d.time()
 	for _, p := range [...]*time.Duration{&e.Age, &e.Fresh, &e.StaleWhileRevalidate,
 		&e.StaleIfError, &e.Retention} {
-		*p = time.Duration(d.varint())
+		*p = d.duration()
 	}
-	e.Header = d.header()
+	e.Header = d.ownHeader()
 	e.Trailer = d.header()
 	e.Vary = d.header()
 	e.Tags = d.list()
@@ -87,27 +128,14 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 			e.Spans[i] = Span{First: d.varint(), End: d.varint()}
 		}
 	}
+}
 
+func (e *Entry) setFlags(flags byte) {
 	e.MustRevalidate = flags&flagMustRevalidate != 0
 	e.Anonymous = flags&flagAnonymous != 0
 	e.Announced = flags&flagAnnounced != 0
 	e.MadeETag = flags&flagMadeETag != 0
 	e.MadeModified = flags&flagMadeModified != 0
-	switch {
-	case flags&flagBody == 0:
-	case size == 0:
-		e.Body = []byte{} // an empty body keeps nothing of the input
-	case size == int64(len(stored)):
-		e.Body = stored[:len(stored):len(stored)]
-	}
-	switch {
-	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 &&
-		size > 0:
-		return nil, fmt.Errorf("%w: malformed fields", errCorrupt)
-	case !spansFit(e, size):
-		return nil, fmt.Errorf("%w: the spans do not fit the body", errCorrupt)
-	}
-	return e, nil
 }
 
 // spansFit reports whether the spans and a body of so many bytes are what Entry says of them, so
@@ -157,33 +185,62 @@ func countStrings(e *Entry) (n int) {
 	return n + len(e.Tags)
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+func (w *fieldWriter) string(s string) {
+	if w.compact {
+		w.compactString(s)
+		return
+	}
+	w.uvarint(uint64(len(s)))
+	w.b = append(w.b, s...)
 }
 
-func appendCount(b []byte, n int, isNil bool) []byte {
+func (w *fieldWriter) uvarint(v uint64) { w.b = binary.AppendUvarint(w.b, v) }
+func (w *fieldWriter) varint(v int64)   { w.b = binary.AppendVarint(w.b, v) }
+
+func (w *fieldWriter) count(n int, isNil bool) {
 	if isNil {
-		return append(b, 0)
+		w.b = append(w.b, 0)
+		return
 	}
-	return binary.AppendUvarint(b, uint64(n)+1)
+	w.uvarint(uint64(n) + 1)
 }
 
-func appendStrings(b []byte, list []string) []byte {
-	b = appendCount(b, len(list), list == nil)
+func (w *fieldWriter) strings(list []string) {
+	w.count(len(list), list == nil)
 	for _, s := range list {
-		b = appendString(b, s)
+		w.string(s)
 	}
-	return b
 }
 
-func appendTime(b []byte, t time.Time) []byte {
-	b = binary.AppendVarint(b, t.Unix())
-	return binary.AppendUvarint(b, uint64(t.Nanosecond()))
+func (w *fieldWriter) duration(d time.Duration) {
+	if w.compact {
+		w.compactDuration(d)
+		return
+	}
+	w.varint(int64(d))
 }
 
-// appendHeader writes the fields sorted by name.
-func appendHeader(b []byte, h http.Header) []byte {
-	b = appendCount(b, len(h), h == nil)
+func (w *fieldWriter) time(t time.Time) {
+	if w.compact {
+		w.compactTime(t)
+		return
+	}
+	w.varint(t.Unix())
+	w.uvarint(uint64(t.Nanosecond()))
+}
+
+// fields writes the fields of a header in any order, which costs less.
+func (w *fieldWriter) fields(fields []Field) {
+	w.count(len(fields), false)
+	for i := range fields {
+		w.string(fields[i].Name)
+		w.strings(fields[i].Values)
+	}
+}
+
+// header writes the fields sorted by name.
+func (w *fieldWriter) header(h http.Header) {
+	w.count(len(h), h == nil)
 	var room [32]string // on the stack: most headers have no more
 	names := room[:0]
 	for name := range h {
@@ -191,8 +248,7 @@ func appendHeader(b []byte, h http.Header) []byte {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		b = appendString(b, name)
-		b = appendStrings(b, h[name])
+		w.string(name)
+		w.strings(h[name])
 	}
-	return b
 }

@@ -516,6 +516,7 @@ func checkDecode(t *testing.T, b []byte) {
 	}
 	e.Size()
 	e.Ends()
+	checkCompact(t, e)
 	for _, c := range []*compressor{nil, fuzzCompressor()} {
 		again, err := decodeOne(encode(nil, e, e.ends, c))
 		if err != nil {

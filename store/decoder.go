@@ -15,6 +15,14 @@ type decoder struct {
 	off    int
 	room   []string // for the lists, of which each takes its part
 	failed bool
+
+	// of what a Compact has
+	compact bool
+	base    int64   // Unix nanoseconds, from which times count
+	key     string  // of the entry, once it is read
+	date    string  // the last date
+	seconds int64   // ... in Unix seconds
+	fields  []Field // of the entry's header
 }
 
 func (d *decoder) fail() {
@@ -52,6 +60,14 @@ func (d *decoder) varint() int64 {
 
 func (d *decoder) string() string {
 	n := d.uvarint()
+	if !d.compact {
+		return d.take(n)
+	}
+	return d.compactString(n)
+}
+
+// take returns the next n bytes as a text.
+func (d *decoder) take(n uint64) string {
 	if n > uint64(len(d.b)-d.off) {
 		d.fail()
 		return ""
@@ -93,7 +109,8 @@ func (d *decoder) list() []string {
 	return list
 }
 
-func (d *decoder) header() http.Header {
+// ownHeader reads the header, and lists its fields where there is room for that.
+func (d *decoder) ownHeader() http.Header {
 	n, ok := d.count(2)
 	if !ok {
 		return nil
@@ -101,7 +118,11 @@ func (d *decoder) header() http.Header {
 	h := make(http.Header, n)
 	for range n {
 		name := d.string()
-		h[name] = d.list()
+		values := d.list()
+		h[name] = values
+		if len(d.fields) < cap(d.fields) {
+			d.fields = append(d.fields, Field{name, values})
+		}
 	}
 	if len(h) != n {
 		d.fail() // a name came twice
@@ -109,7 +130,29 @@ func (d *decoder) header() http.Header {
 	return h
 }
 
+func (d *decoder) header() http.Header {
+	fields := d.fields
+	d.fields = nil
+	h := d.ownHeader()
+	d.fields = fields
+	return h
+}
+
+func (d *decoder) duration() time.Duration {
+	if d.compact {
+		return d.compactDuration()
+	}
+	return time.Duration(d.varint())
+}
+
 func (d *decoder) time() time.Time {
+	if d.compact {
+		return d.compactTime()
+	}
+	return d.wholeTime()
+}
+
+func (d *decoder) wholeTime() time.Time {
 	seconds, nanos := d.varint(), d.uvarint()
 	if nanos >= 1e9 {
 		d.fail()

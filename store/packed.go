@@ -57,8 +57,8 @@ func (e *Entry) packed(header http.Header) *Entry {
 // fetched in one go.
 type block struct {
 	Entry
-	fields [8]Field
-	values [8]string
+	fields [12]Field
+	values [12]string
 }
 
 // newBlock returns an entry and lists for so many fields of its header and values of all headers.

@@ -91,7 +91,7 @@ func TestPackedListsHaveRoom(t *testing.T) {
 		fields, values int
 		want           float64
 	}{
-		{0, 0, 1}, {8, 8, 1}, {9, 8, 3}, {8, 9, 3}, {9, 9, 3},
+		{0, 0, 1}, {12, 12, 1}, {13, 12, 3}, {12, 13, 3}, {13, 13, 3},
 	} {
 		var fields []Field
 		var values []string

@@ -34,6 +34,15 @@ func (e *Entry) Size() int64 {
 }
 
 func headerSize(h http.Header) int64 {
+	n := mapSize(h)
+	for name, values := range h {
+		n += int64(len(name)) + stringsSize(values)
+	}
+	return n
+}
+
+// mapSize is what a header's map takes besides its texts and lists.
+func mapSize(h http.Header) int64 {
 	if h == nil {
 		return 0
 	}
@@ -42,11 +51,7 @@ func headerSize(h http.Header) int64 {
 	for n := len(h); n > 8 && n > groups*7; {
 		groups *= 2
 	}
-	n := int64(sizeOfMap + groups*sizeOfMapGroup)
-	for name, values := range h {
-		n += int64(len(name)) + stringsSize(values)
-	}
-	return n
+	return int64(sizeOfMap + groups*sizeOfMapGroup)
 }
 
 func stringsSize(s []string) int64 {

@@ -23,7 +23,7 @@ var turns = []turn{
 	{"Hit|Observed|Root|Echo|Answer|Miss|FirstByte|Pass|Far|Near", "3s"},
 	{"Crowd|Stream", "7x"},
 	{"Million/hit", "2s"},
-	{"Million/gc|MemoryBound|Crawler", "1x"},
+	{"Million/gc|MemoryBound|Page|Crawler", "1x"},
 }
 
 func main() {

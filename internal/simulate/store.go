@@ -65,26 +65,12 @@ func (r *runOf) displaces(a *rules.Admission) bool {
 	return good && r.found.verdict.Insisted() && !gone
 }
 
-// weigh gives the entry the header it needs to be judged, and a body that makes it count as much as
-// the engine's entry with the header h would. All bodies are the same memory.
+// weigh gives the entry the header h as the engine would store it, and a body as great as its own.
+// All bodies are the same memory.
 func (r *runOf) weigh(e *store.Entry, h http.Header) {
 	setLikeTheEngine(h, e, !r.p.NoValidators)
-	full := *e
-	full.Header = h
-	size := full.Packed().Size() + e.Total
-
-	e.Header = noFields
-	if !e.MadeETag {
-		if etag, modified := h["Etag"], h["Last-Modified"]; etag != nil || modified != nil {
-			e.Header = http.Header{"Etag": etag, "Last-Modified": modified}
-		}
-	}
-	if missing := size - e.Size(); missing > 0 {
-		e.Body = nothing(missing)
-	}
+	e.Header, e.Body = h, nothing(max(e.Total, 0))
 }
-
-var noFields = http.Header{}
 
 // setLikeTheEngine adds what the engine adds to a response that it stores.
 func setLikeTheEngine(h http.Header, e *store.Entry, validators bool) {

@@ -40,7 +40,10 @@ var (
 // value of more than a quarter of that. What [New] says of the garbage collector and of goroutines
 // is true here as well.
 func NewBackend(maxBytes int64) *Backend {
-	return &Backend{engine: newEngine[[]byte](maxBytes, newClock()),
+	if maxBytes <= 0 {
+		maxBytes = DefaultBytes
+	}
+	return &Backend{engine: newEngine[[]byte](maxBytes, maxBytes/4, newClock(), nil),
 		journals: map[string]*memjournal.Journal{}}
 }
 

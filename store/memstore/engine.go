@@ -15,7 +15,8 @@ type engine[V any] struct {
 	clock  *clock
 	reads  reads
 	bound  int64
-	limit  int64 // largest size of one value
+	limit  int64        // largest size of one value
+	weight atomic.Int64 // what all values take
 	closed atomic.Bool
 
 	// how many entries made room, and were removed when their time was over
@@ -39,13 +40,12 @@ func (it item[V]) lifetime(now int64) time.Duration {
 	return time.Duration(max(it.deadline-now, 1))
 }
 
-func newEngine[V any](maxBytes int64, c *clock) *engine[V] {
-	if maxBytes <= 0 {
-		maxBytes = DefaultBytes
-	}
-	e := &engine[V]{clock: c, bound: maxBytes, limit: min(maxBytes/4, math.MaxUint32)}
+// newEngine returns an engine whose values take so many bytes at most, and one of them limit. gone,
+// or nil, hears of each value that it has no more.
+func newEngine[V any](bound, limit int64, c *clock, gone func(item[V])) *engine[V] {
+	e := &engine[V]{clock: c, bound: bound, limit: min(limit, math.MaxUint32)}
 	e.cache = otter.Must(&otter.Options[string, item[V]]{
-		MaximumWeight: uint64(maxBytes),
+		MaximumWeight: uint64(bound),
 		Weigher:       func(_ string, it item[V]) uint32 { return it.weight },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string,
 			item[V]]) time.Duration {
@@ -61,6 +61,10 @@ func newEngine[V any](maxBytes int64, c *clock) *engine[V] {
 				e.evicted.Add(1)
 			case otter.CauseExpiration:
 				e.expired.Add(1)
+			}
+			e.weight.Add(-int64(d.Value.weight))
+			if gone != nil {
+				gone(d.Value)
 			}
 		},
 	})
@@ -85,6 +89,7 @@ func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 		e.cache.Invalidate(key)
 		return
 	}
+	e.weight.Add(size)
 	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size),
 		id: e.reads.id()})
 	if e.closed.Load() {
@@ -99,6 +104,7 @@ func (e *engine[V]) expire(key string, ttl time.Duration) (existed bool) {
 			return old, otter.InvalidateOp
 		}
 		old.deadline = e.clock.deadline(ttl)
+		e.weight.Add(int64(old.weight)) // the old one goes
 		return old, otter.WriteOp
 	})
 	return existed

@@ -25,7 +25,7 @@ func (s *Store) Sweep(ctx context.Context, w store.Sweep) (swept store.Swept, er
 			}
 		}
 		swept.Seen++
-		if w.Dead(it.value) && s.engine.drop(key, it.id) {
+		if w.Dead(it.value.entry()) && s.engine.drop(key, it.id) {
 			swept.Removed++
 			swept.RemovedBytes += int64(it.weight)
 			s.engine.reclaimed.Add(1)
@@ -50,7 +50,7 @@ func (s *Store) Sample(n int, use func(*store.Entry)) {
 		return
 	}
 	for _, it := range s.engine.cache.All() {
-		if use(it.value); n == 1 {
+		if use(it.value.entry()); n == 1 {
 			return
 		}
 		n--

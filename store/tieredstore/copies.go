@@ -37,10 +37,17 @@ func (s *Store) covers(e *store.Entry) invalidation.Coverage {
 // drop removes a copy, unless another has come in its place.
 func (s *Store) drop(e *store.Entry) {
 	s.writes.lane(e.Key).locked(func() {
-		if now, err := s.near.Get(background, e.Key); err == nil && now == e {
+		if now, err := s.near.Get(background, e.Key); err == nil && same(now, e) {
 			s.near.Delete(background, e.Key)
 		}
 	})
+}
+
+// same reports whether two entries under one key are one response: a near store may make an entry
+// anew each time it is asked.
+func same(a, b *store.Entry) bool {
+	return a == b || a != nil && b != nil && a.Number == b.Number && a.Received.Equal(b.Received) &&
+		a.Requested.Equal(b.Requested)
 }
 
 // better reports whether the far entry serves better than a near copy that is softly covered.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // late delays what the far store says: each answer, or the word that a write was made, is held
@@ -194,6 +195,35 @@ func TestAHardMarkRemovesNothingNewer(t *testing.T) {
 	n.set(page(20), time.Hour)
 	n.drop(old)
 	n.near(20)
+}
+
+// ... and the copy itself is, though a near store makes an entry anew for each who asks.
+func TestAHardMarkRemovesWhatIsMadeAnew(t *testing.T) {
+	near := memory(t)
+	s := New(anew{near}, nil, Options{})
+	old := page(1)
+	if err := s.Set(t.Context(), "page", old, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := s.Get(t.Context(), "page")
+	if e == old {
+		t.Fatal("the near store gives out what it was given")
+	}
+	s.drop(e)
+	if near.Len() != 0 {
+		t.Error("a covered copy is near still")
+	}
+}
+
+// anew is a store that makes an entry anew for each who asks.
+type anew struct{ *memstore.Store }
+
+func (s anew) Get(ctx context.Context, key string) (*store.Entry, error) {
+	e, err := s.Store.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return new(*e), nil
 }
 
 // When a write has returned, nobody gets anything older, and when a delete has, nobody gets what was
