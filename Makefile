@@ -103,9 +103,9 @@ test-more: tools
 	  FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 60m . ) || exit 1; done
 
 # The services that Debian's packages start are neither needed nor used here either. Servers are in /usr/sbin, which a
-# user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.
+# user's PATH may lack. BENCH takes flags: make bench BENCH='-ask page -only bare,freshet -rounds 3'.
 bench: bench-tools
-	cd bench && $(GO) run ./e2e $(BENCH)
+	cd bench && $(GO) run ./e2e $(or $(BENCH),-ask all)
 
 # Fails when a hit allocates more than promised, or a ratio is worse by more than its noise. It takes five minutes.
 bench-check: tools

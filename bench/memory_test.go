@@ -75,8 +75,8 @@ func BenchmarkMemoryBound(b *testing.B) {
 	b.ReportMetric(peakMemory()/(1<<20), "MiB-peak-RSS")
 }
 
-// BenchmarkPage stores 300,000 pages of 1 KiB with nine fields and a path of 45 bytes, and takes what
-// the heap has more for each of them, and how much of that the store's bound counts.
+// BenchmarkPage stores 300,000 pages of 1 KiB with nine fields and a path of 45 bytes, and takes
+// what the heap has more for each of them, and how much of that the store's bound counts.
 func BenchmarkPage(b *testing.B) {
 	const pages = 300_000
 	path := func(i int) string { return fmt.Sprintf("/catalogue/2026/november/articles/number-%07d", i) }

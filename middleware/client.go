@@ -41,10 +41,22 @@ func (x *exchange) sendHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.tally.status = status
 	}
-	if on := x.c.options.OnHeader; on != nil && status >= 200 && !x.inside() {
-		on(status, x.w.Header())
+	o := &x.c.options
+	if (o.OnHeader != nil || o.OnErrorHeader != nil && status >= 500) && status >= 200 && !x.inside() {
+		x.tellOfHeader(status)
 	}
 	x.w.WriteHeader(status)
+}
+
+// tellOfHeader calls the app's functions that get a header as it goes out.
+func (x *exchange) tellOfHeader(status int) {
+	o, h := &x.c.options, x.w.Header()
+	if o.OnHeader != nil {
+		o.OnHeader(status, h)
+	}
+	if o.OnErrorHeader != nil && status >= 500 {
+		o.OnErrorHeader(status, h)
+	}
 }
 
 // clientsRevalidate has clients validate what they keep before each use, if the options say so.

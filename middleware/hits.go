@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,7 +23,9 @@ type Hits struct {
 	c       *Cache
 	skip    []string
 	seed    maphash.Seed
-	targets []atomic.Pointer[Target]
+	targets atomic.Pointer[[]atomic.Pointer[Target]] // grows up to most: see room
+	most    int
+	growing sync.Mutex
 	mount   *Mount          // of all targets; nil: each has its own
 	asked   []atomic.Uint64 // for which target of a slot there was none, where mount is not nil
 	atOnce  bool            // see LearnAtOnce
@@ -50,7 +53,10 @@ type Target struct {
 }
 
 // defaultTargets is how many targets a Hits knows where it is not told, at some 500 bytes each.
-const defaultTargets = 1 << 14
+const defaultTargets = 1 << 15
+
+// fewTargets are how many slots there are at first.
+const fewTargets = 1 << 9
 
 // maxTarget is the longest host and target that are known, together, in bytes.
 const maxTarget = 1 << 10
@@ -58,7 +64,7 @@ const maxTarget = 1 << 10
 // Hits returns what answers hits in the place of app, which must be what [Cache.Root] returned.
 // skip names functions of the app, as the log names them, that hits may leave out although they
 // stand between Root and a mount; one that ends in "*" names all that begin so. targets is how many
-// targets are known at once; 0: 16,384. They take some 500 bytes each.
+// targets are known at once; 0: 32,768. They take some 500 bytes each.
 func (c *Cache) Hits(app http.Handler, skip []string, targets int) (*Hits, error) {
 	root := c.root.Load()
 	if root == nil || app != http.Handler(root) {
@@ -91,7 +97,7 @@ func (c *Cache) HitsOf(mount http.Handler, targets int) (*Hits, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.mount, h.asked = m, make([]atomic.Uint64, len(h.targets))
+	h.mount, h.asked = m, make([]atomic.Uint64, h.most)
 	return h, nil
 }
 
@@ -103,7 +109,9 @@ func (c *Cache) newHits(targets int) (*Hits, error) {
 	if targets == 0 {
 		targets = defaultTargets
 	}
-	return &Hits{c: c, seed: maphash.MakeSeed(), targets: make([]atomic.Pointer[Target], targets)}, nil
+	h := &Hits{c: c, seed: maphash.MakeSeed(), most: targets}
+	h.targets.Store(new(make([]atomic.Pointer[Target], min(targets, fewTargets))))
+	return h, nil
 }
 
 // LearnAtOnce has a target known from the first request for it on, before there is a hit: for tests
@@ -115,20 +123,91 @@ func (h *Hits) sum(method string, host, target []byte) uint64 {
 	return maphash.Bytes(h.seed, target) ^ maphash.Bytes(h.seed, host)<<1 ^ uint64(len(method))
 }
 
-// slot returns the slot of a target with a hash.
-func (h *Hits) slot(sum uint64) *atomic.Pointer[Target] {
-	return &h.targets[sum%uint64(len(h.targets))]
+// slots returns the two slots in one of which a target with a hash may be.
+func (h *Hits) slots(sum uint64) [2]*atomic.Pointer[Target] {
+	return slotsOf(*h.targets.Load(), sum)
+}
+
+func slotsOf(targets []atomic.Pointer[Target], sum uint64) [2]*atomic.Pointer[Target] {
+	n := uint64(len(targets))
+	return [2]*atomic.Pointer[Target]{&targets[sum%n], &targets[bits.RotateLeft64(sum, 32)%n]}
+}
+
+// known returns the target, and its slot, or nil.
+func (h *Hits) known(
+	sum uint64, method string, host, target []byte,
+) (*Target, *atomic.Pointer[Target]) {
+	for _, slot := range h.slots(sum) {
+		if t := slot.Load(); t != nil && t.RequestURI == string(target) && t.Host == string(host) &&
+			t.Method == method {
+			return t, slot
+		}
+	}
+	return nil, nil
+}
+
+// room returns the slot that a new target with a hash takes: one that is empty, or whose target has
+// not been asked for since another one wanted it. Nil: there is none, until one is wanted again.
+// The garbage collector looks at each slot, so there are few until more are wanted.
+func (h *Hits) room(sum uint64) *atomic.Pointer[Target] {
+	slots := h.slots(sum)
+	for {
+		for _, slot := range slots {
+			if slot.Load() == nil {
+				return slot
+			}
+		}
+		if !h.grow() {
+			break
+		}
+		slots = h.slots(sum)
+	}
+	for _, slot := range slots {
+		if t := slot.Load(); t != nil && !t.asked.Swap(false) {
+			return slot
+		}
+	}
+	return nil
+}
+
+// grow doubles the number of slots, up to the most. A target that is learned meanwhile may be lost:
+// its next hit is learned anew.
+func (h *Hits) grow() bool {
+	now := *h.targets.Load()
+	if len(now) >= h.most {
+		return false
+	}
+	h.growing.Lock()
+	defer h.growing.Unlock()
+	if now = *h.targets.Load(); len(now) >= h.most {
+		return false
+	}
+	more := make([]atomic.Pointer[Target], min(2*len(now), h.most))
+	for i := range now {
+		t := now[i].Load()
+		if t == nil {
+			continue
+		}
+		for _, slot := range slotsOf(more, h.sum(t.Method, []byte(t.Host), []byte(t.RequestURI))) {
+			if slot.Load() == nil {
+				slot.Store(t)
+				break
+			}
+		}
+	}
+	h.targets.Store(&more)
+	return true
 }
 
 // Find returns what is known of a target, or nil. It holds on to neither slice.
 func (h *Hits) Find(method string, host, target []byte) *Target {
 	sum := h.sum(method, host, target)
-	t := h.slot(sum).Load()
-	if t == nil || t.RequestURI != string(target) || t.Host != string(host) || t.Method != method {
+	t, _ := h.known(sum, method, host, target)
+	if t == nil {
 		if h.mount == nil {
 			return nil
 		}
-		if t = h.make(sum, t, method, host, target); t == nil {
+		if t = h.make(sum, method, host, target); t == nil {
 			return nil
 		}
 	}
@@ -149,21 +228,22 @@ const (
 )
 
 // make makes a target of the one mount, where it was the last that was asked for in its slot.
-func (h *Hits) make(sum uint64, known *Target, method string, host, target []byte) *Target {
+func (h *Hits) make(sum uint64, method string, host, target []byte) *Target {
 	asked := &h.asked[sum%uint64(len(h.asked))]
 	if asked.Load() != sum || len(host)+len(target) > maxTarget {
 		asked.Store(sum)
 		return nil
 	}
-	if known != nil && known.asked.Swap(false) {
-		return nil // which goes the next time
+	slot := h.room(sum)
+	if slot == nil {
+		return nil
 	}
 	t := &Target{Method: method, Host: string(host), RequestURI: string(target), mount: h.mount}
 	var err error
 	if t.URL, err = url.ParseRequestURI(t.RequestURI); err != nil {
 		return nil
 	}
-	h.slot(sum).Store(t)
+	slot.Store(t)
 	return t
 }
 

@@ -19,12 +19,17 @@ func (l *lookup) learn(h *Hits) {
 		len(r.Host)+len(r.RequestURI) > maxTarget || x.account != nil || !x.straight() {
 		return
 	}
-	slot := h.slot(h.sum(r.Method, []byte(r.Host), []byte(r.RequestURI)))
-	if known := slot.Load(); known != nil {
-		same := known.RequestURI == r.RequestURI && known.Host == r.Host && known.Method == r.Method
-		if same && known.mount == x.mount || !same && known.asked.Swap(false) {
-			return // another one, which is asked for, goes the next time
-		}
+	host, target := []byte(r.Host), []byte(r.RequestURI)
+	sum := h.sum(r.Method, host, target)
+	known, slot := h.known(sum, r.Method, host, target)
+	if known != nil && known.mount == x.mount {
+		return
+	}
+	if known == nil {
+		slot = h.room(sum)
+	}
+	if slot == nil {
+		return
 	}
 	if x.mount.looks(x.p) && x.c.root.Load().next != http.Handler(x.mount) {
 		h.tell("functions of the app that the cache asks about each request (Options.Policy, "+
@@ -43,7 +48,8 @@ func (l *lookup) learn(h *Hits) {
 	}
 	t := &Target{Method: r.Method, Host: strings.Clone(r.Host), RequestURI: strings.Clone(r.RequestURI),
 		Pattern: strings.Clone(r.Pattern), mount: x.mount,
-		Shown: x.c.options.Observe != nil || x.c.options.OnHeader != nil || x.mount.looks(x.p)}
+		Shown: x.c.options.Observe != nil || x.c.options.OnHeader != nil ||
+			x.c.options.OnErrorHeader != nil || x.mount.looks(x.p)}
 	if u, err = url.ParseRequestURI(t.RequestURI); err != nil {
 		return
 	}

@@ -74,7 +74,7 @@ func (x *exchange) keepSent(which int, e *store.Entry, status int, out *policy.O
 		return
 	}
 	o, h := &x.c.options, x.w.Header()
-	if o.OnHeader != nil || o.ClientsRevalidate ||
+	if o.OnHeader != nil || o.OnErrorHeader != nil && status >= 500 || o.ClientsRevalidate ||
 		e.Announced && (x.p.ClientTTL > 0 || x.p.CDNTTL > 0) ||
 		setsCookie(h) || len(h["Cache-Status"]) != 1 || len(h["Date"]) != 1 || len(h["Age"]) != 1 ||
 		!wire.Bodiless(status) && len(h["Content-Length"]) != 1 {

@@ -1,9 +1,11 @@
 package middleware_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +80,34 @@ func TestOnHeader(t *testing.T) {
 			runs != s.runs || calls != i+1 {
 			t.Errorf("%s %s: %d, %d runs, %d calls, Notice %q, want %d, %d, %d and %q", s.method, s.path,
 				w.Code, runs, calls, got, s.status, s.runs, i+1, notice)
+		}
+	}
+}
+
+// OnErrorHeader gets the header of each 5xx as it goes out, and of nothing else.
+func TestOnErrorHeader(t *testing.T) {
+	var got []int
+	c := newCache(t, middleware.Options{
+		OnHeader:      func(_ int, h http.Header) { h.Set("Notice", "of all") },
+		OnErrorHeader: func(status int, h http.Header) { got = append(got, status); h.Set("Retry-After", "7") },
+	})
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("ETag", `"1"`)
+		w.WriteHeader(status)
+	}))
+	for _, status := range []int{200, 404, 499, 500, 503} {
+		for range 2 { // a hit, too
+			got = nil
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/%d", status), nil))
+			retry := w.Result().Header.Get("Retry-After")
+			if of5xx := status >= 500; (len(got) == 1) != of5xx || (retry == "7") != of5xx ||
+				w.Result().Header.Get("Notice") != "of all" {
+				t.Errorf("%d: called for %v, Retry-After %q, Notice %q", status, got, retry,
+					w.Result().Header.Get("Notice"))
+			}
 		}
 	}
 }

@@ -55,6 +55,9 @@ type Options struct {
 	// are there ([Cache.Handler]). The Cache calls it from many goroutines at once. It costs less
 	// than a ResponseWriter around the Cache.
 	OnHeader func(status int, h http.Header)
+	// OnErrorHeader is OnHeader for responses with a status of 500 or more alone. It costs a hit of
+	// another status nothing: package front sends the same fields again then.
+	OnErrorHeader func(status int, h http.Header)
 	// ClientsRevalidate sends clients no-cache in the place of any lifetime, whatever handlers and
 	// policies say, so that they ask before each use of what they keep, and get a 304 while it is
 	// the same (RFC 9111 section 5.2.2.4). A no-store, private or no-transform stays. What the

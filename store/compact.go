@@ -41,8 +41,8 @@ func (c *Compact) Key() string {
 	return d.string()
 }
 
-// Size returns how many bytes of memory c takes, without the Compact itself: what the allocator sets
-// aside for it.
+// Size returns how many bytes of memory c takes, without the Compact itself: what the allocator
+// sets aside for it.
 func (c *Compact) Size() int64 { return allocated(len(c.head)) + allocated(cap(c.body)) }
 
 // SizeOf returns how many bytes of memory e takes, which Entry has made, besides c.
@@ -58,8 +58,8 @@ func (c *Compact) SizeOf(e *Entry) int64 {
 		int64(len(e.Variants))*sizeOfSlice + int64(len(e.Spans))*int64(unsafe.Sizeof(Span{}))
 }
 
-// allocated is what Go's allocator sets aside for so many bytes: it has sizes for what is small, and
-// whole pages for what is not.
+// allocated is what Go's allocator sets aside for so many bytes: it has sizes for what is small,
+// and whole pages for what is not.
 func allocated(n int) int64 {
 	const page = 8 << 10
 	switch words := (n + 7) / 8; {

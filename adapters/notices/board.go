@@ -120,8 +120,8 @@ func (b *Board) Outer(app http.Handler) http.Handler {
 	})
 }
 
-// OnHeader gives a 503 that has no Retry-After one, as its header goes out: for Options.OnHeader of
-// a Cache within [Board.Outer].
+// OnHeader gives a 503 that has no Retry-After one, as its header goes out: for Options.OnErrorHeader
+// of a Cache within [Board.Outer].
 func (b *Board) OnHeader(status int, h http.Header) {
 	if status != http.StatusServiceUnavailable || len(h["Retry-After"]) > 0 {
 		return

@@ -8,12 +8,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
-
-// pageSize is the body's length, of all contestants.
-const pageSize = 1 << 10
 
 // requestFields are what clients send besides Host: as browsers do, with nothing personal.
 var requestFields = []string{
@@ -32,6 +28,11 @@ const checks = 10
 // check asks for the page, and fails unless the answers are right and the handler runs as it
 // should: not at all when there is a cache. It returns the length of a response's head.
 func (r *running) check(ctx context.Context) (head int, err error) {
+	if r.ask.pages > 0 {
+		if err := r.fill(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if err := r.settle(ctx); err != nil {
 		return 0, err
 	}
@@ -40,7 +41,7 @@ func (r *running) check(ctx context.Context) (head int, err error) {
 		return 0, err
 	}
 	for range checks {
-		if head, err = r.ask(ctx); err != nil {
+		if head, err = r.get(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -52,7 +53,10 @@ func (r *running) check(ctx context.Context) (head int, err error) {
 	case r.kind == floor && ran != checks:
 		return 0, fmt.Errorf("%s has no cache, yet its handler ran %d times for %d requests",
 			r.name, ran, checks)
-	case r.kind != floor && ran != 0:
+	case r.ask.runs && !r.ask.anew && ran != checks:
+		return 0, fmt.Errorf("%s answers what no cache may: its handler ran %d times for %d requests",
+			r.name, ran, checks)
+	case r.kind != floor && !r.ask.runs && ran != 0:
 		return 0, fmt.Errorf("%s does not answer from its cache: its handler ran %d times for %d "+
 			"requests", r.name, ran, checks)
 	}
@@ -62,7 +66,7 @@ func (r *running) check(ctx context.Context) (head int, err error) {
 // settle asks until the handler does not run any more, or two seconds: a store may need a moment.
 func (r *running) settle(ctx context.Context) error {
 	for began, last := time.Now(), int64(-1); time.Since(began) < 2*time.Second; time.Sleep(20 * time.Millisecond) {
-		if _, err := r.ask(ctx); err != nil {
+		if _, err := r.get(ctx); err != nil {
 			return err
 		}
 		runs, err := r.runs(ctx)
@@ -74,16 +78,14 @@ func (r *running) settle(ctx context.Context) error {
 	return nil
 }
 
-// ask asks for the page as wrk does.
-func (r *running) ask(ctx context.Context) (head int, err error) {
+// get asks for the page as wrk does.
+func (r *running) get(ctx context.Context) (head int, err error) {
 	request, err := http.NewRequestWithContext(ctx, "GET", r.url, nil)
 	if err != nil {
 		return 0, err
 	}
-	for _, f := range requestFields {
-		name, value, _ := strings.Cut(f, ": ")
-		request.Header.Set(name, value)
-	}
+	setFields(request, requestFields)
+	setFields(request, r.ask.fields)
 	response, err := client.Do(request)
 	if err != nil {
 		return 0, fmt.Errorf("%s does not answer: %w\n%s", r.name, err, r.main.output.String())
@@ -93,11 +95,12 @@ func (r *running) ask(ctx context.Context) (head int, err error) {
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("%s breaks off its answer: %w", r.name, err)
-	case response.StatusCode != http.StatusOK:
-		return 0, fmt.Errorf("%s answers with %s, where 200 OK is due", r.name, response.Status)
-	case len(body) != pageSize:
+	case response.StatusCode != r.ask.status:
+		return 0, fmt.Errorf("%s answers with %s, where %d %s is due", r.name, response.Status,
+			r.ask.status, http.StatusText(r.ask.status))
+	case len(body) != r.ask.length():
 		return 0, fmt.Errorf("%s answers with %d bytes, where %d are due", r.name, len(body),
-			pageSize)
+			r.ask.length())
 	}
 	dump, err := httputil.DumpResponse(response, false)
 	return len(dump), err

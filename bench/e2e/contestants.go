@@ -28,6 +28,8 @@ type contestant struct {
 const (
 	bareName    = "bare"
 	freshetName = "freshet"
+	proxyName   = "freshet-proxy"
+	rootName    = "freshet-root"
 )
 
 // contestants are all of them, in the order of the report.
@@ -35,19 +37,23 @@ var contestants = []contestant{
 	{bareName, "bare handler", "net/http and a handler that has the page at hand and writes it " +
 		"with the same fields: no cache, the floor of what goes through net/http", floor,
 		goServer("bare", ""), goVersion},
-	{freshetName, "Freshet, memory", "the middleware over memstore with 64 MiB", ours,
+	{freshetName, "Freshet, memory", "the middleware over memstore with 256 MiB", ours,
 		goServer("freshet", ""), freshetVersion},
 	{"freshet-front", "Freshet, front", "the same with its hits answered from the connection, by package front", ours,
 		goServer("front", ""), freshetVersion},
+	{rootName, "Freshet, Root", "the middleware over memstore within `Cache.Root`, as the one with the front is", ours,
+		goServer("root", ""), freshetVersion},
 	{"freshet-redis", "Freshet, Redis + near", "the middleware over `redis://` as it comes, with " +
 		"a near tier of 64 MiB in memory", ours, redisServer(""), freshetVersion},
 	{"freshet-redis-far", "Freshet, Redis alone", "the middleware over `redis://…?near=0`: every " +
 		"hit asks Redis", ours, redisServer("?near=0"), freshetVersion},
+	{proxyName, "freshet proxy", "`freshet proxy` as it comes, in memory with 256 MiB, in front of an origin as nginx " +
+		"and Varnish are", ours, startFreshetProxy, freshetVersion},
 	{"gofiber", "gofiber cache", "fiber's own server (fasthttp) with its cache middleware in " +
-		"memory, 64 MiB, storing headers", other, goServer("gofiber", ""), fiberVersion},
+		"memory, 256 MiB, storing headers", other, goServer("gofiber", ""), fiberVersion},
 	{"nginx", "nginx proxy_cache", "one worker, cache in files with open_file_cache, keepalive " +
 		"both ways, no access log", other, startNginx, nginxVersion},
-	{"varnish", "Varnish", "`malloc,64m`, otherwise as it comes", other, startVarnish,
+	{"varnish", "Varnish", "`malloc,256m`, otherwise as it comes", other, startVarnish,
 		varnishVersion},
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type ensemble struct {
 	binary  string // of package server
 	cores   cores
 	started []*process
+	ask     *ask // what is asked for
 }
 
 // running is a contestant that runs.
@@ -28,6 +30,7 @@ type running struct {
 	control string   // of the server that has the handler
 	main    *process // whose CPU time is the contestant's; on the server's core
 	behind  *process // Redis, on wrk's core; nil: none
+	ask     *ask
 }
 
 // newEnsemble makes the folders and builds the servers' binary.
@@ -44,14 +47,26 @@ func newEnsemble(ctx context.Context, out io.Writer) (*ensemble, error) {
 		}
 	}
 	fmt.Fprintln(out, e.cores)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", e.binary,
-		"github.com/freshet-go/freshet/bench/e2e/server")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := build.CombinedOutput(); err != nil {
+	if err := build(ctx, e.binary, "github.com/freshet-go/freshet/bench", "./e2e/server"); err != nil {
 		e.end()
-		return nil, fmt.Errorf("go build ./e2e/server: %w\n%s", err, said)
+		return nil, err
 	}
 	return e, nil
+}
+
+// build builds a command of a module into a file.
+func build(ctx context.Context, path, module, command string) error {
+	where, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return fmt.Errorf("go list -m %s: %w", module, err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", path, command)
+	build.Dir = strings.TrimSpace(string(where))
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", command, err, said)
+	}
+	return nil
 }
 
 // memoryFiles is where Linux has files in memory. Varnish's log, which it always writes, is meant
@@ -61,18 +76,24 @@ const memoryFiles = "/dev/shm"
 // inMemory is whether servers keep their files in memory.
 func (e *ensemble) inMemory() bool { return e.files != e.dir }
 
-// end stops everything, the last started first, and removes the folders.
-func (e *ensemble) end() {
+// stop stops everything, the last started first.
+func (e *ensemble) stop() {
 	for _, p := range slices.Backward(e.started) {
 		p.stop()
 	}
+	e.started = nil
+}
+
+// end stops everything and removes the folders.
+func (e *ensemble) end() {
+	e.stop()
 	os.RemoveAll(e.dir)
 	os.RemoveAll(e.files)
 }
 
 // start starts a contestant and waits until it answers.
 func (e *ensemble) start(ctx context.Context, c contestant) (*running, error) {
-	r := &running{contestant: c}
+	r := &running{contestant: c, ask: e.ask}
 	if err := c.start(ctx, e, r); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
@@ -110,6 +131,7 @@ func (e *ensemble) launch(
 // folder makes a folder for one server.
 func (e *ensemble) folder(name string) (string, error) {
 	dir := filepath.Join(e.files, name)
+	os.RemoveAll(dir) // of an earlier ask
 	return dir, os.Mkdir(dir, 0o755)
 }
 

@@ -46,9 +46,11 @@ type settings struct {
 	Connections int           `json:"connections"`
 	Command     string        `json:"command"`
 
-	only string
-	out  string
+	only, ask, out string
 }
+
+// few is how many rounds there are of what is not the page: their figures stand in a table alone.
+func (s *settings) few() int { return (s.Rounds + 1) / 2 }
 
 // longest is how long a measurement may take: what is stored lives for an hour, and a miss is no
 // hit.
@@ -67,6 +69,8 @@ func parseFlags(args []string, stderr io.Writer) (settings, []contestant, error)
 	flags.IntVar(&s.Connections, "connections", 32, "how `many` connections wrk keeps busy")
 	flags.StringVar(&s.only, "only", "", "the contestants to run, by `names` with commas "+
 		"between; empty: all\n"+names())
+	flags.StringVar(&s.ask, "ask", pageAsk, "what to ask for, by `names` with commas between, or all; "+
+		"without page there is no report\n"+askNames())
 	flags.StringVar(&s.out, "out", "results", "the `folder` in which the folder of the results "+
 		"is made")
 	if err := flags.Parse(args); err != nil {
@@ -74,6 +78,9 @@ func parseFlags(args []string, stderr io.Writer) (settings, []contestant, error)
 	}
 	chosen, err := choose(s.only)
 	if err != nil {
+		return s, nil, err
+	}
+	if _, err := chooseAsks(s.ask); err != nil {
 		return s, nil, err
 	}
 	s.Command = "cd bench && go run ./e2e"
@@ -129,41 +136,74 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			"much.\n", result.Machine.Load)
 	}
 	m := &measurement{settings: s, ensemble: e, wrk: wrk, out: stdout}
-	for _, c := range chosen {
-		r, err := e.start(ctx, c)
-		if err != nil {
-			return err
-		}
-		head, err := r.check(ctx)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(stdout, "%-20s answers as it should\n", c.name)
-		m.running = append(m.running, r)
-		result.Contestants = append(result.Contestants, entry{
-			Name: c.name, Label: c.label, What: c.what, Kind: c.kind, Version: c.version(ctx, e),
-			HeadBytes: head,
-		})
-	}
 	result.Tools = tools(ctx, chosen)
-	if result.Rounds, err = m.rounds(ctx); err != nil {
-		return err
+	named, _ := chooseAsks(s.ask)
+	for i := range named {
+		of, err := m.measure(ctx, &named[i], chosen)
+		if err != nil {
+			return err
+		}
+		if named[i].name != pageAsk {
+			fmt.Fprintf(stdout, "\n%s:\n\n%s\n", of.ask.title, of.table())
+			result.More = append(result.More, of)
+			continue
+		}
+		result.measured = of
+		if result.Profile, err = m.profile(ctx, e.dir); err != nil {
+			return err
+		}
 	}
-	profile, err := m.profile(ctx, e.dir)
-	if err != nil {
-		return err
+	if result.ask == nil {
+		return failed(result.allFailures())
 	}
-	result.Profile = profile
-	result.summarize()
 	folder, err := result.write(s.out)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "\n%s\nThe report took %v: %s/report.md\n", result.table(),
 		time.Since(began).Round(time.Second), folder)
-	if failed := result.failures(); len(failed) > 0 {
-		return fmt.Errorf("%d turns failed, the report says which: %s", len(failed),
-			strings.Join(failed, "; "))
+	return failed(result.allFailures())
+}
+
+func failed(turns []string) error {
+	if len(turns) == 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%d turns failed: %s", len(turns), strings.Join(turns, "; "))
+}
+
+// measure starts the contestants and gives them their turns. They run until it is called again.
+func (m *measurement) measure(ctx context.Context, a *ask, chosen []contestant) (of measured, err error) {
+	of.Ask, of.ask = a.name, a
+	e := m.ensemble
+	e.stop()
+	e.ask, m.running = a, nil
+	for _, c := range chosen {
+		if !a.who(c) {
+			continue
+		}
+		r, err := e.start(ctx, c)
+		if err != nil {
+			return of, err
+		}
+		head, err := r.check(ctx)
+		if err != nil {
+			return of, err
+		}
+		fmt.Fprintf(m.out, "%-20s answers as it should\n", c.name)
+		m.running = append(m.running, r)
+		of.Contestants = append(of.Contestants, entry{
+			Name: c.name, Label: c.label, What: c.what, Kind: c.kind, Version: c.version(ctx, e),
+			HeadBytes: head,
+		})
+	}
+	rounds := m.Rounds
+	if a.name != pageAsk {
+		rounds = m.few()
+	}
+	if of.Rounds, err = m.rounds(ctx, rounds); err != nil {
+		return of, err
+	}
+	of.summarize()
+	return of, nil
 }

@@ -55,13 +55,13 @@ func TestCheck(t *testing.T) {
 		runsBy  int64 // for each request
 		problem string
 	}{
-		{"a cache", other, 200, pageSize, 0, ""},
-		{"the bare handler", floor, 200, pageSize, 1, ""},
-		{"no cache", other, 200, pageSize, 1, "nothing does not answer from its cache: its " +
+		{"a cache", other, 200, asks[0].size, 0, ""},
+		{"the bare handler", floor, 200, asks[0].size, 1, ""},
+		{"no cache", other, 200, asks[0].size, 1, "nothing does not answer from its cache: its " +
 			"handler ran 10 times for 10 requests"},
-		{"a cache before the bare handler", floor, 200, pageSize, 0, "nothing has no cache, yet " +
+		{"a cache before the bare handler", floor, 200, asks[0].size, 0, "nothing has no cache, yet " +
 			"its handler ran 0 times"},
-		{"an error", other, 503, pageSize, 0, "answers with 503"},
+		{"an error", other, 503, asks[0].size, 0, "answers with 503"},
 		{"another page", other, 200, 12, 0, "answers with 12 bytes, where 1024 are due"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestCheck(t *testing.T) {
 			}))
 			defer server.Close()
 			r := &running{contestant: contestant{name: "nothing", kind: c.kind}, url: server.URL +
-				pagePath, control: server.URL, main: &process{}}
+				pagePath, control: server.URL, main: &process{}, ask: &asks[0]}
 			head, err := r.check(t.Context())
 			switch {
 			case c.problem == "" && (err != nil || head < 50):

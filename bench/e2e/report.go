@@ -26,7 +26,15 @@ func (r *results) report() string {
 	for _, sentence := range r.meaning() {
 		say("- %s", sentence)
 	}
-	if failed := r.failures(); len(failed) > 0 {
+	if len(r.More) > 0 {
+		say("\n## Other requests\n\nThe same contestants, in turns of %v and %s for each.", r.Settings.Time,
+			plural(r.Settings.few(), "round"))
+	}
+	for i := range r.More {
+		m := &r.More[i]
+		say("\n### %s\n\nAsked for is %s.\n\n%s", m.ask.title, m.ask.says, m.table())
+	}
+	if failed := r.allFailures(); len(failed) > 0 {
 		say("\n## Failed\n\nThese turns count for nothing above:\n")
 		for _, f := range failed {
 			say("- %s", f)
@@ -61,7 +69,7 @@ func (r *results) report() string {
 }
 
 // table is the main table.
-func (r *results) table() string {
+func (r *measured) table() string {
 	var s strings.Builder
 	s.WriteString("| | CPU µs per request | beside bare | requests/s | p50 ms | p99 ms | p99 " +
 		"beside bare |\n|---|--:|--:|--:|--:|--:|--:|\n")
@@ -103,6 +111,17 @@ func (r *results) machineRows() [][2]string {
 	}
 	slices.SortStableFunc(rows[7:], func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	return rows
+}
+
+// allFailures are those of all asks.
+func (r *results) allFailures() []string {
+	failed := r.failures()
+	for i := range r.More {
+		for _, f := range r.More[i].failures() {
+			failed = append(failed, r.More[i].Ask+": "+f)
+		}
+	}
+	return failed
 }
 
 // plural is "1 round" or "5 rounds".

@@ -18,9 +18,18 @@ type results struct {
 	FilesInMemory bool              `json:"files_in_memory"`
 	Settings      settings          `json:"settings"`
 	Tools         map[string]string `json:"tools"`
-	Contestants   []entry           `json:"contestants"`
-	Rounds        []turn            `json:"rounds"`
+	measured                        // of the page
 	Profile       *profile          `json:"profile,omitempty"`
+	More          []measured        `json:"more,omitempty"` // of what else was asked for
+}
+
+// measured is what was measured of one ask.
+type measured struct {
+	Ask         string  `json:"ask"`
+	Contestants []entry `json:"contestants"`
+	Rounds      []turn  `json:"rounds"`
+
+	ask *ask
 }
 
 // entry is a contestant in the results.
@@ -35,14 +44,14 @@ type entry struct {
 }
 
 // summarize fills the summaries from the rounds.
-func (r *results) summarize() {
+func (r *measured) summarize() {
 	for i := range r.Contestants {
 		r.Contestants[i].Summary = summarize(r.Rounds, r.Contestants[i].Name)
 	}
 }
 
 // find returns a contestant that ran and has a turn that counts.
-func (r *results) find(name string) (entry, bool) {
+func (r *measured) find(name string) (entry, bool) {
 	i := slices.IndexFunc(r.Contestants, func(e entry) bool {
 		return e.Name == name && e.Summary.Turns > 0
 	})
@@ -53,7 +62,7 @@ func (r *results) find(name string) (entry, bool) {
 }
 
 // failures are the turns that do not count, in words.
-func (r *results) failures() []string {
+func (r *measured) failures() []string {
 	var failed []string
 	for _, t := range r.Rounds {
 		if t.Failed != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -39,9 +40,9 @@ type turn struct {
 
 // rounds gives everyone a turn in each round. Each round begins with another contestant, so that
 // nobody always follows the same neighbour's warm machine from the same place.
-func (m *measurement) rounds(ctx context.Context) ([]turn, error) {
+func (m *measurement) rounds(ctx context.Context, rounds int) ([]turn, error) {
 	var turns []turn
-	for round := range m.Rounds {
+	for round := range rounds {
 		for place := range m.running {
 			r := m.running[(round+place)%len(m.running)]
 			t, err := m.turn(ctx, r)
@@ -50,19 +51,19 @@ func (m *measurement) rounds(ctx context.Context) ([]turn, error) {
 			}
 			t.Round, t.Turn, t.Contestant = round+1, place+1, r.name
 			turns = append(turns, t)
-			m.say(t)
+			m.say(t, rounds)
 		}
 	}
 	return turns, nil
 }
 
-func (m *measurement) say(t turn) {
+func (m *measurement) say(t turn, rounds int) {
 	what := fmt.Sprintf("%6.1f µs CPU/request  %9s requests/s  p50 %6.2f ms  p99 %6.2f ms",
 		t.CPUMicros, thousands(t.PerSecond), t.P50Micros/1000, t.P99Micros/1000)
 	if t.Failed != "" {
 		what = "failed: " + t.Failed
 	}
-	fmt.Fprintf(m.out, "round %d of %d  %-20s %s\n", t.Round, m.Rounds, t.Contestant, what)
+	fmt.Fprintf(m.out, "round %d of %d  %-20s %s\n", t.Round, rounds, t.Contestant, what)
 }
 
 // turn warms a contestant up and measures it.
@@ -82,11 +83,12 @@ func (m *measurement) turn(ctx context.Context, r *running) (turn, error) {
 	if err != nil {
 		return turn{}, err
 	}
-	return judged(r.kind, l, before, after), nil
+	return judged(r.kind == floor || r.ask.runs, l, before, after), nil
 }
 
-// judged is a turn, from what wrk said and what was counted before and after.
-func judged(k kind, l load, before, after counters) turn {
+// judged is a turn, from what wrk said and what was counted before and after. runs: the handler may
+// run.
+func judged(runs bool, l load, before, after counters) turn {
 	cpu, behind := (after.cpu - before.cpu).Seconds(), (after.behind - before.behind).Seconds()
 	t := turn{
 		Requests: l.requests, Seconds: l.took.Seconds(), PerSecond: l.perSecond,
@@ -104,7 +106,7 @@ func judged(k kind, l load, before, after counters) turn {
 		t.Failed = fmt.Sprintf("%d socket errors", l.errors)
 	case l.non2xx > 0:
 		t.Failed = fmt.Sprintf("%d answers were not 2xx", l.non2xx)
-	case k != floor && t.HandlerRuns > 0:
+	case !runs && t.HandlerRuns > 0:
 		t.Failed = fmt.Sprintf("its handler ran %d times: those were no hits", t.HandlerRuns)
 	}
 	return t
@@ -137,8 +139,15 @@ func (r *running) counters(ctx context.Context) (c counters, err error) {
 func (m *measurement) load(ctx context.Context, r *running, d time.Duration) (load, error) {
 	args := []string{"--latency", "-t", "1", "-c", strconv.Itoa(m.Connections), "-d",
 		strconv.Itoa(int(d.Seconds()))}
-	for _, f := range requestFields {
+	for _, f := range slices.Concat(requestFields, r.ask.fields) {
 		args = append(args, "-H", f)
+	}
+	script, err := r.ask.script(m.ensemble.dir, time.Now())
+	if err != nil {
+		return load{}, err
+	}
+	if script != "" {
+		args = append(args, "-s", script)
 	}
 	p, err := startProcess(m.ensemble.cores.load, m.ensemble.dir, m.wrk, append(args, r.url)...)
 	if err != nil {

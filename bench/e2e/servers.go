@@ -6,9 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 )
-
-const pagePath = "/articles/1?page=1"
 
 type starter = func(ctx context.Context, e *ensemble, r *running) error
 
@@ -32,8 +31,8 @@ func (e *ensemble) server(
 		return nil, "", "", err
 	}
 	p, err = e.launch(ctx, core, listen, e.binary, "-kind", kind, "-store", storeURL, "-listen",
-		listen, "-control", control)
-	return p, "http://" + listen + pagePath, "http://" + control, err
+		listen, "-control", control, "-size", strconv.Itoa(e.ask.size))
+	return p, "http://" + listen + e.ask.path, "http://" + control, err
 }
 
 // redisServer starts Freshet over a Redis of its own.
@@ -58,6 +57,18 @@ func redisServer(options string) starter {
 	}
 }
 
+// startFreshetProxy starts freshet proxy in front of an origin.
+func startFreshetProxy(ctx context.Context, e *ensemble, r *running) error {
+	return e.proxy(ctx, r, proxyName, func(dir, listen, origin string) (string, []string, error) {
+		path := filepath.Join(dir, "freshet")
+		if err := build(ctx, path, "github.com/freshet-go/freshet", "./cmd/freshet"); err != nil {
+			return "", nil, err
+		}
+		return path, []string{"proxy", "--upstream", "http://" + origin, "--listen", listen,
+			"--memory", "256MiB"}, nil
+	})
+}
+
 // startNginx starts nginx in front of an origin. As root its worker would be nobody, who cannot
 // enter the folder: there it stays root.
 func startNginx(ctx context.Context, e *ensemble, r *running) error {
@@ -72,12 +83,18 @@ func startNginx(ctx context.Context, e *ensemble, r *running) error {
 		}
 		config := filepath.Join(dir, "nginx.conf")
 		args = []string{"-p", dir, "-c", config, "-e", "stderr"}
+		// Head and body in one packet; but the end of a body that does not fit into one would wait for
+		// the client's acknowledgement, 40 ms.
+		nopush := "on"
+		if e.ask.size > 32<<10 {
+			nopush = "off"
+		}
 		return path, args, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, user, dir, origin,
-			listen), 0o644)
+			listen, nopush), 0o644)
 	})
 }
 
-// nginxConfig takes who runs it, its folder, the origin's address and its own.
+// nginxConfig takes who runs it, its folder, the origin's address and its own, and tcp_nopush.
 const nginxConfig = `%[1]s
 daemon off;
 worker_processes 1;
@@ -87,17 +104,17 @@ events { worker_connections 1024; }
 http {
 	access_log off;
 	sendfile on;
-	tcp_nopush on;
+	tcp_nopush %[5]s;
 	keepalive_timeout 1h;
 	keepalive_requests 1000000000;
-	open_file_cache max=1000 inactive=1h;
+	open_file_cache max=200000 inactive=1h;
 	open_file_cache_valid 1h;
 	client_body_temp_path %[2]s/client;
 	proxy_temp_path %[2]s/proxy;
 	fastcgi_temp_path %[2]s/fastcgi;
 	uwsgi_temp_path %[2]s/uwsgi;
 	scgi_temp_path %[2]s/scgi;
-	proxy_cache_path %[2]s/cache levels=1:2 keys_zone=pages:10m max_size=64m inactive=2h use_temp_path=off;
+	proxy_cache_path %[2]s/cache levels=1:2 keys_zone=pages:32m max_size=256m inactive=2h use_temp_path=off;
 	upstream origin { server %[3]s; keepalive 32; }
 	server {
 		listen %[4]s;
@@ -122,7 +139,7 @@ func startVarnish(ctx context.Context, e *ensemble, r *running) error {
 		host, port, _ := net.SplitHostPort(origin)
 		vcl := filepath.Join(dir, "origin.vcl")
 		args = []string{"-F", "-j", "none", "-n", dir, "-a", listen, "-T", "none", "-s",
-			"malloc,64m", "-f", vcl}
+			"malloc,256m", "-f", vcl}
 		return path, args, os.WriteFile(vcl, fmt.Appendf(nil, varnishConfig, host, port), 0o644)
 	})
 }
@@ -154,6 +171,6 @@ func (e *ensemble) proxy(
 		return err
 	}
 	r.main, err = e.launch(ctx, e.cores.server, listen, path, args...)
-	r.url, r.control = "http://"+listen+pagePath, control
+	r.url, r.control = "http://"+listen+e.ask.path, control
 	return err
 }

@@ -71,12 +71,12 @@ func TestATurnIsJudged(t *testing.T) {
 		{"not 2xx", ours, with(func(l *load) { l.non2xx = 4 }), after, "4 answers were not 2xx"},
 		{"nothing answered", ours, with(func(l *load) { l.requests = 0 }), after, "no request"},
 	} {
-		got := judged(c.kind, c.load, before, c.after)
+		got := judged(c.kind == floor, c.load, before, c.after)
 		if (c.failed == "") != (got.Failed == "") || !strings.Contains(got.Failed, c.failed) {
 			t.Errorf("%s: failed %q, want %q", c.name, got.Failed, c.failed)
 		}
 	}
-	got := judged(ours, fine, before, after)
+	got := judged(false, fine, before, after)
 	if got.CPUMicros != 500 || got.BehindMicros != 100 || got.Busy != 0.5 ||
 		got.CPUSeconds != 0.5 || got.P50Micros != 1000 || got.P99Micros != 2000 {
 		t.Errorf("got %+v", got)

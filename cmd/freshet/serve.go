@@ -201,7 +201,7 @@ func newProxy(
 			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
 			StallTimeout: stall, ReadOnly: f.readOnly, Strict: f.strict,
 			StrictInvalidation: f.spooling.strict, SpoolFolder: f.spooling.folder,
-			RetryAfter: -1, OnHeader: f.board.OnHeader, ReadYourWrites: f.writes.option(),
+			RetryAfter: -1, OnErrorHeader: f.board.OnHeader, ReadYourWrites: f.writes.option(),
 		},
 		Origin: f.notices.origin,
 		Around: f.notices.around(&f.board, entries, func() *proxy.Proxy { return p },

@@ -18,20 +18,22 @@ import (
 
 func main() {
 	kind := flag.String("kind", "bare", "what answers: `bare` (the handler itself), origin (the "+
-		"same without what a cache adds), freshet, front (freshet's hits answered in front of net/http) or gofiber")
+		"same without what a cache adds), freshet, root (freshet within Root), front (root's hits "+
+		"answered in front of net/http) or gofiber")
 	storeURL := flag.String("store", "", "the `URL` of Freshet's store; empty: memory")
 	listen := flag.String("listen", "127.0.0.1:0", "the `address` to serve the page on")
 	control := flag.String("control", "127.0.0.1:0", "the `address` to tell on how often the "+
 		"handler has run (/runs) and to take CPU profiles (/profile?seconds=5)")
+	size := flag.Int("size", pageSize, "how many `bytes` the page has")
 	flag.Parse()
-	if err := run(*kind, *storeURL, *listen, *control); err != nil {
+	if err := run(*kind, *storeURL, *listen, *control, *size); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
 }
 
-func run(kind, storeURL, listen, control string) error {
-	p := newPage()
+func run(kind, storeURL, listen, control string, size int) error {
+	p := newPage(size)
 	serve, err := p.server(context.Background(), kind, storeURL)
 	if err != nil {
 		return err

@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	pageSize  = 1 << 10
-	storeSize = 64 << 20 // of every cache in this program
+	pageSize  = 1 << 10   // unless -size says more
+	storeSize = 256 << 20 // of every cache in this program
+	etag      = `"0123456789abcdef"`
 )
 
 // page is what all contestants answer with.
@@ -32,16 +33,16 @@ type page struct {
 	runs   atomic.Int64 // how often a handler has written it
 }
 
-func newPage() *page {
+func newPage(size int) *page {
 	now := time.Now().UTC()
 	return &page{
-		body: make([]byte, pageSize),
+		body: make([]byte, size),
 		fields: [][2]string{
 			{"Content-Type", "text/html; charset=utf-8"},
-			{"Content-Length", strconv.Itoa(pageSize)},
+			{"Content-Length", strconv.Itoa(size)},
 			{"Cache-Control", "max-age=3600"},
 			{"Date", now.Format(http.TimeFormat)},
-			{"Etag", `"0123456789abcdef"`},
+			{"Etag", etag},
 			{"Last-Modified", now.Add(-24 * time.Hour).Format(http.TimeFormat)},
 			{"Accept-Ranges", "bytes"},
 		},
@@ -49,11 +50,14 @@ func newPage() *page {
 }
 
 // origin writes the page without what a cache adds: its responses are stored.
-func (p *page) origin(w http.ResponseWriter, _ *http.Request) {
+func (p *page) origin(w http.ResponseWriter, r *http.Request) {
 	p.runs.Add(1)
 	h := w.Header()
 	for _, f := range p.fields {
 		h.Set(f[0], f[1])
+	}
+	if r.URL.Path == "/private" {
+		h.Set("Cache-Control", "no-store")
 	}
 	w.WriteHeader(http.StatusOK)
 	w.Write(p.body)
@@ -65,7 +69,17 @@ func (p *page) bare(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Age", "0")
 	h.Set("Cache-Status", "Freshet; hit; ttl=3600")
-	p.origin(w, r)
+	if r.Header.Get("If-None-Match") != etag {
+		p.origin(w, r)
+		return
+	}
+	p.runs.Add(1)
+	for _, f := range p.fields {
+		if f[0] != "Content-Type" && f[0] != "Content-Length" {
+			h.Set(f[0], f[1])
+		}
+	}
+	w.WriteHeader(http.StatusNotModified)
 }
 
 // fiber is origin for gofiber.
@@ -73,6 +87,9 @@ func (p *page) fiber(c fiber.Ctx) error {
 	p.runs.Add(1)
 	for _, f := range p.fields {
 		c.Set(f[0], f[1])
+	}
+	if c.Path() == "/private" {
+		c.Set("Cache-Control", "no-store")
 	}
 	return c.Send(p.body)
 }
@@ -92,6 +109,9 @@ func (p *page) server(
 		return func(l net.Listener) error {
 			return front.Serve(&http.Server{Handler: app}, l, cache)
 		}, nil
+	case "root":
+		cache := middleware.New(memstore.New(storeSize), middleware.Options{})
+		return served(cache.Root(cache.Handler(http.HandlerFunc(p.origin)))), nil
 	case "freshet":
 		var responses store.Store = memstore.New(storeSize)
 		if storeURL != "" {
@@ -111,7 +131,7 @@ func (p *page) server(
 			return app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})
 		}, nil
 	}
-	return nil, fmt.Errorf("there is no -kind %q: bare, origin, front, freshet or gofiber", kind)
+	return nil, fmt.Errorf("there is no -kind %q: bare, origin, front, root, freshet or gofiber", kind)
 }
 
 func served(h http.Handler) func(net.Listener) error {

@@ -22,6 +22,7 @@ func TestAllAnswerAlike(t *testing.T) {
 		{"freshet", "freshet", "", 1},
 		{"freshet, Redis and near", "freshet", "redis", 1},
 		{"freshet, Redis alone", "freshet", "redis?near=0", 1},
+		{"root", "root", "", 1},
 		{"gofiber", "gofiber", "", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -29,7 +30,7 @@ func TestAllAnswerAlike(t *testing.T) {
 			if c.store != "" {
 				storeURL = testserver.Redis(t).URL + c.store[len("redis"):]
 			}
-			p := newPage()
+			p := newPage(pageSize)
 			serve, err := p.server(t.Context(), c.kind, storeURL)
 			if err != nil {
 				t.Fatal(err)
@@ -62,13 +63,13 @@ func TestAllAnswerAlike(t *testing.T) {
 			}
 		})
 	}
-	if _, err := newPage().server(t.Context(), "apache", ""); err == nil {
+	if _, err := newPage(pageSize).server(t.Context(), "apache", ""); err == nil {
 		t.Error("a kind that is none, and no error")
 	}
 }
 
 func TestTheHandlersRunsAreTold(t *testing.T) {
-	p := newPage()
+	p := newPage(pageSize)
 	for range 2 {
 		p.origin(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	}

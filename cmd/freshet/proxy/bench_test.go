@@ -41,7 +41,7 @@ func BenchmarkHitBehindNotices(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			p, err := proxy.New(at, proxy.Options{Around: c.around,
-				Cache: middleware.Options{OnHeader: c.onHeader}})
+				Cache: middleware.Options{OnErrorHeader: c.onHeader}})
 			if err != nil {
 				b.Fatal(err)
 			}
