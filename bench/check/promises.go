@@ -16,14 +16,15 @@ func beside(ratio, mostRatio, allocations, mostAllocations float64) []figure {
 
 // promises are what this module's benchmarks are held to. Five allocations of a hit are net/http's
 // header map; echo makes one more for each middleware, and its mount another. A far hit's are the
-// client's own and what an entry is made of.
+// client's own and what an entry is made of. An entry in memory that nobody has asked for lately is
+// made anew, which 100,000 keys and a million show: it takes half the memory for that.
 var promises = map[string][]figure{
 	"Hit/1KiB/serial":          beside(1.2, 1.3, 6, 5),
 	"Hit/1KiB/parallel":        beside(1.5, 1.4, 6, 5),
 	"Hit/64KiB/serial":         beside(1.5, 1.5, 6, 5),
 	"Hit/64KiB/parallel":       beside(1.5, 1.5, 6, 5),
-	"Hit/100000-keys/serial":   beside(1.5, 2.2, 6, 6),
-	"Hit/100000-keys/parallel": beside(1.5, 2.1, 6, 6),
+	"Hit/100000-keys/serial":   beside(1.5, 2.6, 6, 6),
+	"Hit/100000-keys/parallel": beside(1.5, 2.4, 6, 6),
 	"Hit/5-tags/serial":        beside(1.5, 1.5, 6, 5),
 	"Hit/5-tags/parallel":      beside(1.5, 1.5, 6, 5),
 	"Hit/vary/serial":          beside(1.5, 1.6, 6, 5),
@@ -45,8 +46,8 @@ var promises = map[string][]figure{
 	"Echo/1KiB/parallel":        beside(1.5, 1.5, 0, 7),
 	"Echo/64KiB/serial":         beside(1.5, 1.5, 0, 7),
 	"Echo/64KiB/parallel":       beside(1.5, 1.5, 0, 7),
-	"Echo/100000-keys/serial":   beside(1.5, 2.3, 0, 8),
-	"Echo/100000-keys/parallel": beside(1.5, 2.2, 0, 8),
+	"Echo/100000-keys/serial":   beside(1.5, 2.7, 0, 8),
+	"Echo/100000-keys/parallel": beside(1.5, 2.4, 0, 8),
 	"Echo/5-tags/serial":        beside(1.5, 1.5, 0, 7),
 	"Echo/5-tags/parallel":      beside(1.5, 1.5, 0, 7),
 	"Echo/vary/serial":          beside(1.5, 1.75, 0, 7),
@@ -56,7 +57,7 @@ var promises = map[string][]figure{
 	"Answer/HEAD":  beside(1, 1, 0, 5),
 	"Answer/range": beside(1, 1.35, 0, 8),
 
-	"Miss":      append(beside(0, 11, 28, 34), figure{"more-ns", 3000, 0}),
+	"Miss":      append(beside(0, 11, 28, 35), figure{"more-ns", 3000, 0}),
 	"FirstByte": {{"delay-ns", 100_000, 200_000}},
 	"Pass/off":  append(beside(0, 1.2, 0, 11), figure{"more-ns", 200, 0}),
 	"Pass/POST": append(beside(0, 1.25, 0, 10), figure{"more-ns", 200, 0}),
@@ -81,7 +82,7 @@ var promises = map[string][]figure{
 	"MemoryBound":                      {{"ratio", 1.05, 1.05}},
 	"Page": {{"heap-bytes", 1500, 1500}, {"heap-objects", 4, 4.05},
 		{"counted-ratio", 1.05, 1.05}},
-	"Million/hit": {{"ratio", 1.5, 2}},
+	"Million/hit": {{"ratio", 1.5, 2.5}},
 	"Million/gc":  {{"ratio", 1.3, 1.3}},
 	"Crawler":     {{"points-fewer", 1, 2}},
 }

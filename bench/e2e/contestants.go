@@ -28,6 +28,7 @@ type contestant struct {
 const (
 	bareName    = "bare"
 	freshetName = "freshet"
+	frontName   = "freshet-front"
 	proxyName   = "freshet-proxy"
 	rootName    = "freshet-root"
 )
@@ -39,7 +40,7 @@ var contestants = []contestant{
 		goServer("bare", ""), goVersion},
 	{freshetName, "Freshet, memory", "the middleware over memstore with 256 MiB", ours,
 		goServer("freshet", ""), freshetVersion},
-	{"freshet-front", "Freshet, front", "the same with its hits answered from the connection, by package front", ours,
+	{frontName, "Freshet, front", "the same with its hits answered from the connection, by package front", ours,
 		goServer("front", ""), freshetVersion},
 	{rootName, "Freshet, Root", "the middleware over memstore within `Cache.Root`, as the one with the front is", ours,
 		goServer("root", ""), freshetVersion},

@@ -13,6 +13,7 @@ import (
 	"runtime/pprof"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestFlags(t *testing.T) {
@@ -33,6 +34,7 @@ func TestFlags(t *testing.T) {
 		"-connections -1":      {"-connections", "-1"},
 		"good for an hour":     {"-time", "10m"},
 		`"now" is no flag`:     {"now"},
+		`there is no "405"`:    {"-ask", "page,405"},
 	} {
 		if _, _, err := parseFlags(args, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %q", args, err, want)
@@ -91,6 +93,55 @@ func TestCheck(t *testing.T) {
 }
 
 func thousandless(n int64) string { return strings.ReplaceAll(thousands(float64(n)), ",", "") }
+
+// wrk is given the requests of an ask: as many pages as Zipf's law wants, or another one each time.
+func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	content := func(a ask) string {
+		t.Helper()
+		path, err := a.script(dir, time.Unix(1, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if path == "" {
+			return ""
+		}
+		lua, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(lua)
+	}
+	for _, a := range asks {
+		lua := content(a)
+		if (lua != "") != (a.anew || a.pages > 0) {
+			t.Errorf("%s: the script is %.40q", a.name, lua)
+		}
+	}
+	all, err := chooseAsks("keys,miss")
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers := all[0].numbers()
+	few := map[uint64]int{}
+	for _, n := range numbers {
+		if few[n]++; n >= 100_000 {
+			t.Fatalf("page %d of 100,000", n)
+		}
+	}
+	if len(numbers) != sampled || len(few) < 5000 || few[0] < 10*few[20] {
+		t.Errorf("%d requests for %d pages, %d for the first and %d for the 21st: no Zipf's law", len(numbers),
+			len(few), few[0], few[20])
+	}
+	first := content(all[1])
+	path, err := all[1].script(dir, time.Unix(2, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if later, _ := os.ReadFile(path); string(later) == first {
+		t.Error("two turns ask for the same new pages")
+	}
+}
 
 // A server that ends at once is told with what it wrote.
 func TestAServerThatDoesNotStart(t *testing.T) {

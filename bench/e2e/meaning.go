@@ -27,6 +27,11 @@ func (r *results) meaning() []string {
 				"µs of it.", oneDecimal(more))
 		}
 	}
+	if front, ok := r.find(frontName); ok && front.Summary.Compared > 0 {
+		says = append(says, fmt.Sprintf("**Answered in front of net/http, a hit costs %.2f times what the bare handler "+
+			"costs**%s: net/http's parsing, header map and goroutines are most of what the bare handler takes.",
+			front.Summary.CPURatio.Median, r.besideProxies()))
+	}
 	if others := r.besideFreshet(); hasFreshet && len(others) > 0 {
 		add("Beside Freshet in memory, a response takes this much CPU time: %s. nginx and "+
 			"Varnish are servers in C, and gofiber is a server that replaces net/http; Freshet "+
@@ -54,6 +59,20 @@ func (r *results) meaning() []string {
 	add("CPU time comes in steps of 10 ms, which is %.1f %% of a turn of %v. Differences below "+
 		"the spread in parentheses say nothing.", 1/r.Settings.Time.Seconds(), r.Settings.Time)
 	return says
+}
+
+// besideProxies says what the proxies take beside the bare handler.
+func (r *results) besideProxies() string {
+	var says []string
+	for _, name := range []string{proxyName, "nginx"} {
+		if e, ok := r.find(name); ok && e.Summary.Compared > 0 {
+			says = append(says, fmt.Sprintf("%s takes %.2f times", e.Label, e.Summary.CPURatio.Median))
+		}
+	}
+	if len(says) == 0 {
+		return ""
+	}
+	return ", where " + strings.Join(says, " and ")
 }
 
 // besideFreshet is the CPU time of each other cache by that of Freshet in memory.
