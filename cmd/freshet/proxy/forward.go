@@ -169,6 +169,7 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Proxy) lostUpload(w http.ResponseWriter, r *http.Request, err error) {
 	p.options.Log.Info("freshet proxy: the body of a request did not come", "client",
 		shownAddr(p.client(r)), "method", r.Method, "url", redact(wentTo(r).String()), "error", err)
+	w.Header().Set("Cache-Control", "no-store") // whatever a cache in front goes by
 	if errors.Is(err, errStalled) {
 		http.Error(w, "Request Timeout: nothing of the request's body came for too long.",
 			http.StatusRequestTimeout)

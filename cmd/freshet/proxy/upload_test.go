@@ -289,7 +289,8 @@ func TestAnUploadThatStopsByHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	if res.StatusCode != 408 || res.ProtoMajor != 2 || res.Header["Connection"] != nil {
+	if res.StatusCode != 408 || res.ProtoMajor != 2 || res.Header["Connection"] != nil ||
+		res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("HTTP/%d: %d %v, want 408", res.ProtoMajor, res.StatusCode, res.Header)
 	}
 	want(t, "responses lost", p.origin.upstreams.all[0].health, health{})
