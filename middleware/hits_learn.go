@@ -164,6 +164,10 @@ const maxTold = 8
 // tellOf logs, once for each, that a function of the app keeps pages from being answered in front
 // of it.
 func (h *Hits) tellOf(function string, r *http.Request) {
+	if strings.Contains(function, " ") { // what has no name to skip it by
+		h.tell(function+" stands between Cache.Root and the mount: mount the cache around it", r)
+		return
+	}
 	h.tell(fmt.Sprintf("%s stands between Cache.Root and the mount, and would not run. Mount the cache "+
 		"around it; or, if hits may do without it, name it in front.Front.Skip", function), r)
 }

@@ -42,12 +42,14 @@ func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 }
 
 // Asks reports whether functions of the app look at each request of the mount: Options.Policy,
-// Options.Observe or a policy's Scope, Credentials or Key.Replace. Then an adapter makes its
-// framework's route known to them beforehand.
+// Options.Observe, Options.Route or a policy's Scope, Credentials, TagsOf or Key.Replace. Then an
+// adapter makes its framework's route known to them beforehand.
 func (m *Mount) Asks() bool {
 	o, p := &m.c.options, m.p
-	return o.Observe != nil || p == nil && o.Policy != nil ||
-		p != nil && (p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil)
+	if p == nil {
+		p = &policy.Policy{}
+	}
+	return o.Observe != nil || m.looks(p)
 }
 
 // Within returns the mount as it is in one of several apps that an adapter finds it in. name tells

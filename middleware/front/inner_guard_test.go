@@ -1,7 +1,9 @@
 package front
 
 import (
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -10,7 +12,10 @@ import (
 
 // A guard within the root hides no function of the app that stands around it.
 func TestGuardInside(t *testing.T) {
-	s := newSite(t, &Front{}, middleware.Options{}, func(s *site) http.Handler {
+	var log strings.Builder
+	s := newSite(t, &Front{}, middleware.Options{
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	}, func(s *site) http.Handler {
 		page := s.cache.With(policy.Policy{TTL: 1 << 40})(http.HandlerFunc(s.page))
 		inner := s.cache.Guard(page)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,5 +32,8 @@ func TestGuardInside(t *testing.T) {
 	}
 	if res, body := c.do("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"); res.StatusCode != http.StatusForbidden {
 		t.Errorf("%d %q for one who is no member", res.StatusCode, body)
+	}
+	if said := log.String(); !strings.Contains(said, "another guard") || strings.Contains(said, "Front.Skip") {
+		t.Errorf("the log, which is to say what to do with a guard, that has no name to skip:\n%s", said)
 	}
 }

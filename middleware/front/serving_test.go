@@ -513,3 +513,22 @@ func (r *readsFrom) ReadFrom(src io.Reader) (n int64, err error) {
 	r.n, err = io.Copy(io.Discard, src)
 	return r.n, err
 }
+
+// A server that takes HTTP/2 without TLS looks at the first bytes of a connection itself: it is
+// net/http's alone, and answers as ever.
+func TestHTTP2WithoutTLSIsLeftAlone(t *testing.T) {
+	var hits atomic.Int64
+	s := newSite(t, counted(&hits), middleware.Options{}, minutely)
+	s.srv.Protocols = new(http.Protocols)
+	s.srv.Protocols.SetHTTP1(true)
+	s.srv.Protocols.SetUnencryptedHTTP2(true)
+	c := s.dial()
+	for range 5 {
+		if res, body := c.do(get("/a")); res.StatusCode != 200 || body != "the page /a" {
+			t.Fatalf("%s %q", res.Status, body)
+		}
+	}
+	if n := hits.Load(); n > 0 {
+		t.Errorf("%d hits in front", n)
+	}
+}
