@@ -26,6 +26,7 @@ type Hits struct {
 	targets atomic.Pointer[[]atomic.Pointer[Target]] // grows up to most: see room
 	most    int
 	growing sync.Mutex
+	held    atomic.Int64    // about how many slots have a target
 	mount   *Mount          // of all targets; nil: each has its own
 	asked   []atomic.Uint64 // for which target of a slot there was none, where mount is not nil
 	atOnce  bool            // see LearnAtOnce
@@ -64,7 +65,7 @@ const maxTarget = 1 << 10
 // Hits returns what answers hits in the place of app, which must be what [Cache.Root] returned.
 // skip names functions of the app, as the log names them, that hits may leave out although they
 // stand between Root and a mount; one that ends in "*" names all that begin so. targets is how many
-// targets are known at once; 0: 32,768. They take some 500 bytes each.
+// targets are known at once; 0: 32,768. They take some 500 bytes each, and up to 3 KiB.
 func (c *Cache) Hits(app http.Handler, skip []string, targets int) (*Hits, error) {
 	root := c.root.Load()
 	if root == nil || app != http.Handler(root) {
@@ -148,16 +149,17 @@ func (h *Hits) known(
 
 // room returns the slot that a new target with a hash takes: one that is empty, or whose target has
 // not been asked for since another one wanted it. Nil: there is none, until one is wanted again.
-// The garbage collector looks at each slot, so there are few until more are wanted.
+// The garbage collector looks at each slot, so there are few until a quarter of them is taken.
 func (h *Hits) room(sum uint64) *atomic.Pointer[Target] {
 	slots := h.slots(sum)
 	for {
 		for _, slot := range slots {
 			if slot.Load() == nil {
+				h.held.Add(1)
 				return slot
 			}
 		}
-		if !h.grow() {
+		if h.held.Load()*4 < int64(len(*h.targets.Load())) || !h.grow() {
 			break
 		}
 		slots = h.slots(sum)
@@ -207,9 +209,7 @@ func (h *Hits) Find(method string, host, target []byte) *Target {
 		if h.mount == nil {
 			return nil
 		}
-		if t = h.make(sum, method, host, target); t == nil {
-			return nil
-		}
+		return h.make(sum, method, host, target) // not asked for yet: it goes for any other
 	}
 	if !t.asked.Load() {
 		t.asked.Store(true)

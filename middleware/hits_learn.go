@@ -25,17 +25,17 @@ func (l *lookup) learn(h *Hits) {
 	if known != nil && known.mount == x.mount {
 		return
 	}
-	if known == nil {
-		slot = h.room(sum)
-	}
-	if slot == nil {
-		return
-	}
 	if x.mount.looks(x.p) && x.c.root.Load().next != http.Handler(x.mount) {
 		h.tell("functions of the app that the cache asks about each request (Options.Policy, "+
 			"Options.Route or a policy's Scope, Credentials, TagsOf or Key.Replace) may want to know "+
 			"what routers have found out: mount the cache around the whole app, with Cache.Handler, or "+
 			"give the route a policy without them", r)
+		return
+	}
+	if known == nil {
+		slot = h.room(sum)
+	}
+	if slot == nil {
 		return
 	}
 	if between := x.between(h.skip); between != "" {

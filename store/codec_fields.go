@@ -42,7 +42,9 @@ func appendFields(b []byte, e *Entry) []byte {
 func (w *fieldWriter) entry(e *Entry) {
 	w.b = append(w.b, flags(e))
 	w.uvarint(uint64(countStrings(e)))
-	w.string(e.Key)
+	if !w.compact {
+		w.string(e.Key)
+	}
 	w.uri(e)
 	w.varint(int64(e.Status))
 	w.uvarint(e.Number)
@@ -100,8 +102,10 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 
 // entry reads what stands behind the flags and the number of texts.
 func (d *decoder) entry(e *Entry) {
-	e.Key = d.string()
-	d.key = e.Key
+	if !d.compact {
+		d.key = d.string()
+	}
+	e.Key = d.key
 	e.URI = d.string()
 	e.Status = int(d.varint())
 	e.Number = d.uvarint()

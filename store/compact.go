@@ -8,42 +8,57 @@ import (
 	"unsafe"
 )
 
-// Compact is an entry in a form that takes little memory, for a store in the same process: a page
-// of 1 KiB takes half of what its Entry takes, in two pieces beside the Compact itself. It is never
-// modified. Its zero value is none.
+// Compact is an entry without its key, in a form that takes little memory, for a store in the same
+// process: a page of 1 KiB takes half of what its Entry takes, in one piece beside the Compact
+// itself. It is never modified. Its zero value is none.
 type Compact struct {
 	head     string
-	body     []byte
+	body     []byte    // behind the head, where the two are small
 	received time.Time // with the monotonic clock's reading, which no text could have
 }
 
-// Compact returns the compact form of the entry. It shares the body alone.
-func (e *Entry) Compact() Compact {
+// smallBody is the longest body that lies in one piece with the head: it is copied for that.
+const smallBody = 4 << 10
+
+// Compact returns the compact form of the entry, and how many bytes of memory that takes: what the
+// allocator sets aside for it, without the Compact itself and the key. It shares nothing but a long
+// body.
+func (e *Entry) Compact() (c Compact, size int64) { return e.compact(true) }
+
+// CompactApart is Compact, but that it shares a short body as well, and takes less memory than it
+// says: for simulations of many entries that have one body.
+func (e *Entry) CompactApart() (c Compact, size int64) { return e.compact(false) }
+
+func (e *Entry) compact(copies bool) (c Compact, size int64) {
 	w := writers.Get().(*fieldWriter)
 	w.b, w.base = w.b[:0], nanoseconds(e.Received)
 	w.varint(e.ends)
 	w.entry(e)
-	c := Compact{head: string(w.b), body: e.Body, received: e.Received}
+	c = Compact{body: e.Body, received: e.Received}
+	head, n := len(w.b), len(e.Body)
+	size = allocated(head) + allocated(cap(e.Body))
+	// One piece less for the garbage collector is worth a sixteenth.
+	apart, together := allocated(head)+allocated(n), allocated(head+n)
+	joins := n > 0 && n <= smallBody && together <= apart+apart/16
+	if joins {
+		size = together
+	}
+	if joins && copies {
+		b := append(append(make([]byte, 0, head+n), w.b...), e.Body...)
+		c.head, c.body = unsafe.String(&b[0], head), b[head:len(b):len(b)]
+	} else {
+		c.head = string(w.b)
+	}
 	if w.date = ""; cap(w.b) <= 16<<10 {
 		writers.Put(w)
 	}
-	return c
+	return c, size
 }
 
 var writers = sync.Pool{New: func() any { return &fieldWriter{compact: true, b: make([]byte, 0, 1<<10)} }}
 
-// Key returns the entry's key: a part of what c has in memory.
-func (c *Compact) Key() string {
-	d := c.decoder()
-	d.varint()
-	d.byte()
-	d.uvarint()
-	return d.string()
-}
-
-// Size returns how many bytes of memory c takes, without the Compact itself: what the allocator
-// sets aside for it.
-func (c *Compact) Size() int64 { return allocated(len(c.head)) + allocated(cap(c.body)) }
+// SizeOfKey returns how many bytes of memory a key takes that is kept by itself.
+func SizeOfKey(key string) int64 { return allocated(len(key)) }
 
 // SizeOf returns how many bytes of memory e takes, which Entry has made, besides c.
 func (c *Compact) SizeOf(e *Entry) int64 {
@@ -53,8 +68,17 @@ func (c *Compact) SizeOf(e *Entry) int64 {
 		n = allocated(int(sizeOfEntry)) + allocated(int(values*sizeOfString)) +
 			allocated(int(values*int64(unsafe.Sizeof(Field{}))))
 	}
-	const date = 32
-	return n + mapSize(e.Header) + mapSize(e.Trailer) + mapSize(e.Vary) + date +
+	const date = 32 // which has no text in c
+	for _, h := range [...]http.Header{e.Header, e.Trailer, e.Vary} {
+		for _, values := range h {
+			for _, v := range values {
+				if len(v) == len(http.TimeFormat) {
+					n += date
+				}
+			}
+		}
+	}
+	return n + mapSize(e.Header) + mapSize(e.Trailer) + mapSize(e.Vary) +
 		int64(len(e.Variants))*sizeOfSlice + int64(len(e.Spans))*int64(unsafe.Sizeof(Span{}))
 }
 
@@ -83,21 +107,20 @@ var sizes = func() (s [4 << 10]uint16) {
 	return s
 }()
 
-// decoder returns a decoder of the head.
-func (c *Compact) decoder() decoder {
-	return decoder{b: unsafe.Slice(unsafe.StringData(c.head), len(c.head)), s: c.head, compact: true,
-		base: nanoseconds(c.received)}
-}
-
-// Entry returns the entry, made anew. Its texts and its body are c's.
-func (c *Compact) Entry() *Entry {
-	d := c.decoder()
+// Entry returns the entry with its key, made anew. Its other texts and its body are c's. It returns
+// nil if somebody has changed the entry's header while c was made of it.
+func (c *Compact) Entry(key string) *Entry {
+	d := decoder{b: unsafe.Slice(unsafe.StringData(c.head), len(c.head)), s: c.head, compact: true,
+		base: nanoseconds(c.received), key: key}
 	ends := d.varint()
 	flags := d.byte()
 	values := int(d.uvarint())
 	e, fields, room := newBlock(values, values)
 	d.fields, d.room = fields, room[:values]
 	d.entry(e)
+	if d.failed || d.off != len(d.b) || len(d.room) > 0 {
+		return nil
+	}
 	e.setFlags(flags)
 	e.Body, e.Received, e.ends = c.body, c.received, ends
 	if e.Header != nil && len(d.fields) == len(e.Header) {

@@ -19,7 +19,7 @@ type decoder struct {
 	// of what a Compact has
 	compact bool
 	base    int64   // Unix nanoseconds, from which times count
-	key     string  // of the entry, once it is read
+	key     string  // of the entry
 	date    string  // the last date
 	seconds int64   // ... in Unix seconds
 	fields  []Field // of the entry's header

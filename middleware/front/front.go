@@ -39,7 +39,7 @@ type Front struct {
 	OnHit func(h http.Header, r *http.Request)
 
 	// Targets is how many targets, each a method, host and path with its query, are known at once;
-	// of more, those that are asked for are kept. Each takes some 500 bytes. 0: 32,768.
+	// of more, those that are asked for are kept. Each takes some 500 bytes, up to 3 KiB. 0: 32,768.
 	Targets int
 
 	// Mount and Answer are for programs whose own handlers change requests on their way to the

@@ -72,14 +72,20 @@ func newEngine[V any](bound, limit int64, c *clock, gone func(item[V])) *engine[
 }
 
 func (e *engine[V]) get(key string) (it item[V], ok bool) {
+	_, it, ok = e.find(key)
+	return it, ok
+}
+
+// find is get, which returns the key as it is kept as well.
+func (e *engine[V]) find(key string) (kept string, it item[V], ok bool) {
 	found, ok := e.cache.GetEntryQuietly(key)
 	if !ok || e.clock.passed(found.Value.deadline) {
-		return it, false
+		return "", it, false
 	}
 	if e.reads.counts(found.Value.id, e.clock.NowNano()) {
 		e.cache.GetIfPresent(key) // so that the eviction hears of it
 	}
-	return found.Value, true
+	return found.Key, found.Value, true
 }
 
 // set keeps a value of so many bytes for ttl, which is more than 0, unless it is too great or the

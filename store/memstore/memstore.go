@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -27,9 +28,10 @@ const overhead = 192
 // an entry may be gone at any time, at once even. The Store does not keep an entry larger than a
 // quarter of the bound, so that one response cannot empty the whole cache.
 type Store struct {
-	engine *engine[*kept]
-	ready  *ready
-	bound  int64
+	engine  *engine[*kept]
+	ready   *ready
+	bound   int64
+	virtual bool
 }
 
 var (
@@ -68,16 +70,22 @@ func newStoreOf(maxBytes int64, c *clock) *Store {
 // that go through hours in a moment. Time must not run backwards. The store has no goroutine that
 // wakes up: what has expired makes room when something is stored.
 func NewVirtual(maxBytes int64, now func() time.Time) *Store {
-	return newStoreOf(maxBytes, newVirtualClock(now))
+	s := newStoreOf(maxBytes, newVirtualClock(now))
+	s.virtual = true
+	return s
 }
 
 // Get implements [store.Store].
 func (s *Store) Get(_ context.Context, key string) (*store.Entry, error) {
-	it, ok := s.engine.get(key)
+	kept, it, ok := s.engine.find(key)
 	if !ok {
 		return nil, store.ErrNotFound
 	}
-	return s.ready.get(it.value, it.id, s.engine.weight.Load()), nil
+	e := s.ready.get(it.value, kept, it.id, s.engine.weight.Load())
+	if e == nil {
+		return nil, store.ErrNotFound
+	}
+	return e, nil
 }
 
 // Set implements [store.Store]. Its only error is an entry whose Key is another.
@@ -92,9 +100,15 @@ func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Du
 	if !s.Fits(e) {
 		return s.Delete(ctx, key)
 	}
-	k := &kept{Compact: e.Compact()}
-	// its own text of the key, so that there is no second one
-	s.engine.set(k.Key(), k, k.Size()+overhead, ttl)
+	k := new(kept)
+	var size int64
+	if s.virtual {
+		k.Compact, size = e.CompactApart()
+	} else {
+		k.Compact, size = e.Compact()
+	}
+	// The key is a piece of its own, since the engine keeps it when the value is another one.
+	s.engine.set(strings.Clone(key), k, size+store.SizeOfKey(key)+overhead, ttl)
 	s.ready.makeRoom(s.engine.weight.Load())
 	return nil
 }

@@ -17,11 +17,11 @@ type kept struct {
 }
 
 // entry returns the entry, ready or made anew.
-func (k *kept) entry() *store.Entry {
+func (k *kept) entry(key string) *store.Entry {
 	if e := k.ready.Load(); e != nil {
 		return e
 	}
-	return k.Entry()
+	return k.Entry(key)
 }
 
 // ready has the entries that are asked for most as they are given out: making one anew takes a
@@ -64,15 +64,19 @@ func (r *ready) place(id uint32) *atomic.Pointer[kept] {
 	return &of[id%(1<<rowBits)]
 }
 
-// get returns the entry of an item with a number. compact is how many bytes all items take.
-func (r *ready) get(k *kept, id uint32, compact int64) *store.Entry {
+// get returns the entry of an item with a key and a number. compact is how many bytes all items
+// take.
+func (r *ready) get(k *kept, key string, id uint32, compact int64) *store.Entry {
 	if e := k.ready.Load(); e != nil {
 		if !k.used.Load() {
 			k.used.Store(true)
 		}
 		return e
 	}
-	e := k.Entry()
+	e := k.Entry(key)
+	if e == nil {
+		return nil
+	}
 	r.keep(k, e, r.place(id), compact)
 	return e
 }

@@ -164,23 +164,23 @@ func TestACrawlerLeavesReadyWhatIsAskedForOften(t *testing.T) {
 func TestWhoMayBeReady(t *testing.T) {
 	r := newReady(1 << 20)
 	made := func(key string) *kept {
-		e := page(key, 100)
-		return &kept{Compact: e.Compact()}
+		c, _ := page(key, 100).Compact()
+		return &kept{Compact: c}
 	}
 	a, b, gone := made("a"), made("b"), made("gone")
 	other := uint32(len(r.rows)<<rowBits) + 1 // has the place of 1
-	r.get(a, 1, 0)
-	r.get(a, 1, 0)
-	r.get(b, other, 0)
+	r.get(a, "a", 1, 0)
+	r.get(a, "a", 1, 0)
+	r.get(b, "b", other, 0)
 	if a.ready.Load() == nil || b.ready.Load() != nil {
 		t.Error("b has taken the place of a, which was asked for twice")
 	}
-	r.get(b, other, 0)
+	r.get(b, "b", other, 0)
 	if a.ready.Load() != nil || b.ready.Load() == nil {
 		t.Error("a keeps its place, though nobody asks for it any more")
 	}
 	gone.dropped.Store(true)
-	if e := r.get(gone, 2, 0); e.Key != "gone" || gone.ready.Load() != nil || r.place(2).Load() != nil {
+	if e := r.get(gone, "gone", 2, 0); e.Key != "gone" || gone.ready.Load() != nil || r.place(2).Load() != nil {
 		t.Error("an entry that the store has no more is ready")
 	}
 	r.drop(b, other)
@@ -194,7 +194,7 @@ func TestAnItemThatGoesIsDropped(t *testing.T) {
 	set(t, s, page("a", 100), time.Hour)
 	it, _ := s.engine.get("a")
 	set(t, s, page("a", 200), time.Hour)
-	s.ready.get(it.value, it.id, 0)
+	s.ready.get(it.value, "a", it.id, 0)
 	checkAccounts(t, s)
 	if n := s.ready.held.Load(); n != 0 {
 		t.Errorf("%d bytes are ready of what is replaced", n)

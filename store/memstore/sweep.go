@@ -25,7 +25,7 @@ func (s *Store) Sweep(ctx context.Context, w store.Sweep) (swept store.Swept, er
 			}
 		}
 		swept.Seen++
-		if w.Dead(it.value.entry()) && s.engine.drop(key, it.id) {
+		if e := it.value.entry(key); e != nil && w.Dead(e) && s.engine.drop(key, it.id) {
 			swept.Removed++
 			swept.RemovedBytes += int64(it.weight)
 			s.engine.reclaimed.Add(1)
@@ -49,8 +49,12 @@ func (s *Store) Sample(n int, use func(*store.Entry)) {
 	if n <= 0 {
 		return
 	}
-	for _, it := range s.engine.cache.All() {
-		if use(it.value.entry()); n == 1 {
+	for key, it := range s.engine.cache.All() {
+		e := it.value.entry(key)
+		if e == nil {
+			continue
+		}
+		if use(e); n == 1 {
 			return
 		}
 		n--
