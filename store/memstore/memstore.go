@@ -14,15 +14,15 @@ import (
 // DefaultBytes is the bound of a Store or a Backend for which 0 was given: 256 MiB.
 const DefaultBytes = 256 << 20
 
-// overhead is what keeping an entry costs besides [store.Compact.Size]: the engine's node, with our
-// item in it, its place in the hash table, and the kept entry.
+// overhead is what keeping an entry costs besides its compact form and its key: the engine's node,
+// with our item in it, its place in the hash table, and what the compact form is kept in.
 const overhead = 192
 
 // Store keeps entries in memory, in their compact form: a page of 1 KiB with nine fields takes some
 // 1.4 KiB. It is safe for concurrent use. A Get takes no lock that is shared by all keys and starts
-// no goroutine. All who ask for an entry share what they are given. An entry that is asked for often
-// is kept as it is given out, so that a Get allocates nothing; one that is not is made anew, in a
-// microsecond. No call waits for anything; contexts are not looked at.
+// no goroutine. An entry that is asked for often is kept as it is given out, in what room the bound
+// leaves, so that a Get allocates nothing; one that is not is made anew, which takes a microsecond
+// or two. No call waits for anything; contexts are not looked at.
 //
 // When the bound is reached the entries that are asked for least, and least lately, make room; so
 // an entry may be gone at any time, at once even. The Store does not keep an entry larger than a
