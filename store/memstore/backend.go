@@ -10,7 +10,7 @@ import (
 
 // Backend keeps bytes in memory: the [store.Backend] that needs no server, for tests, and to put
 // what works on any backend (encryption, tiers, counters) before memory, too. A cache that only
-// wants memory takes a [Store], which keeps entries as they are and is many times as fast.
+// wants memory takes a [Store], which needs no encoding and is many times as fast.
 //
 // It stores and returns copies. It is bounded and evicts as a Store does. No
 // call waits for anything; one whose context is done fails. It is safe for concurrent use.
