@@ -518,17 +518,38 @@ func (r *readsFrom) ReadFrom(src io.Reader) (n int64, err error) {
 // net/http's alone, and answers as ever.
 func TestHTTP2WithoutTLSIsLeftAlone(t *testing.T) {
 	var hits atomic.Int64
-	s := newSite(t, counted(&hits), middleware.Options{}, minutely)
-	s.srv.Protocols = new(http.Protocols)
-	s.srv.Protocols.SetHTTP1(true)
-	s.srv.Protocols.SetUnencryptedHTTP2(true)
-	c := s.dial()
+	pages := memstore.New(1 << 20)
+	defer pages.Close()
+	cache := middleware.New(pages, middleware.Options{})
+	srv := &http.Server{Protocols: new(http.Protocols), Handler: cache.Root(
+		cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(
+			func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the page") })))}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- counted(&hits).Serve(srv, l, cache) }()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
 	for range 5 {
-		if res, body := c.do(get("/a")); res.StatusCode != 200 || body != "the page /a" {
-			t.Fatalf("%s %q", res.Status, body)
+		res, err := client.Get("http://" + l.Addr().String() + "/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 200 || string(body) != "the page" {
+			t.Fatalf("%s %q, %v", res.Status, body, err)
 		}
 	}
 	if n := hits.Load(); n > 0 {
 		t.Errorf("%d hits in front", n)
+	}
+	srv.Close()
+	if err := <-ended; err != http.ErrServerClosed {
+		t.Errorf("Serve: %v", err)
 	}
 }
