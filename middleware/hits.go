@@ -155,7 +155,6 @@ func (h *Hits) room(sum uint64) *atomic.Pointer[Target] {
 	for {
 		for _, slot := range slots {
 			if slot.Load() == nil {
-				h.held.Add(1)
 				return slot
 			}
 		}
@@ -170,6 +169,13 @@ func (h *Hits) room(sum uint64) *atomic.Pointer[Target] {
 		}
 	}
 	return nil
+}
+
+// enter puts a target into a slot that room has returned.
+func (h *Hits) enter(slot *atomic.Pointer[Target], t *Target) {
+	if slot.Swap(t) == nil {
+		h.held.Add(1)
+	}
 }
 
 // grow doubles the number of slots, up to the most. A target that is learned meanwhile may be lost:
@@ -243,7 +249,7 @@ func (h *Hits) make(sum uint64, method string, host, target []byte) *Target {
 	if t.URL, err = url.ParseRequestURI(t.RequestURI); err != nil {
 		return nil
 	}
-	slot.Store(t)
+	h.enter(slot, t)
 	return t
 }
 

@@ -54,7 +54,7 @@ func (l *lookup) learn(h *Hits) {
 		return
 	}
 	t.URL, t.Values = u, wildcards(r)
-	slot.Store(t)
+	h.enter(slot, t)
 }
 
 // looks reports whether functions of the app look at a request to find out by which policy, under

@@ -23,7 +23,7 @@ func (h *Hits) put(uri string) bool {
 	if slot == nil {
 		return false
 	}
-	slot.Store(&Target{Method: "GET", Host: "h", RequestURI: uri})
+	h.enter(slot, &Target{Method: "GET", Host: "h", RequestURI: uri})
 	return true
 }
 

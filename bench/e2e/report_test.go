@@ -48,7 +48,8 @@ func example() *results {
 	}
 	r.summarize()
 	more := measured{Ask: "304", ask: &asks[2], Contestants: slices.Clone(r.Contestants[:2]),
-		Rounds: []turn{{Round: 1, Contestant: "bare", CPUMicros: 8, PerSecond: 9, P50Micros: 9, P99Micros: 9}, {Round: 1, Contestant: "freshet",
+		Rounds: []turn{{Round: 1, Contestant: "bare", CPUMicros: 8, PerSecond: 9,
+			P50Micros: 9, P99Micros: 9}, {Round: 1, Contestant: "freshet",
 			CPUMicros: 8, Failed: "9 answers were not 2xx"}}}
 	more.summarize()
 	r.More = append(r.More, more)
@@ -64,7 +65,8 @@ func TestTheReport(t *testing.T) {
 		"- varnish in round 2: 3 socket errors",
 		"costs 1.20 times what the bare handler costs",
 		"nginx proxy_cache 0.50 times",
-		"in front of net/http, a hit costs 0.40 times what the bare handler costs**, where nginx proxy_cache takes 0.60 times:",
+		"in front of net/http, a hit costs 0.40 times what the bare handler costs**, where nginx " +
+			"proxy_cache takes 0.60 times:",
 		"### A 304\n\nAsked for is a page of 1 KiB that the client has: If-None-Match with its ETag.",
 		"| bare handler | 8.0 (8.0 to 8.0) | 1 |",
 		"- 304: freshet in round 1: 9 answers were not 2xx",
