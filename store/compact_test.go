@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/freshet-go/freshet/internal/liveheap"
 )
 
 // checkCompact holds e to come back as it was from its compact form.
@@ -105,7 +107,7 @@ func TestCompactSizeIsWhatTheHeapShows(t *testing.T) {
 		for _, path := range []int{1, 40, 400} {
 			t.Run(fmt.Sprint(body, path), func(t *testing.T) {
 				kept, counted := make([]Compact, n), int64(0)
-				before := heapInUse()
+				before := liveheap.Bytes()
 				for i := range kept {
 					e := packable()
 					e.Key, e.Body = strings.Repeat("p", path)+fmt.Sprint(i), make([]byte, body)
@@ -113,7 +115,7 @@ func TestCompactSizeIsWhatTheHeapShows(t *testing.T) {
 					kept[i], size = e.Compact()
 					counted += size
 				}
-				heap := heapInUse() - before
+				heap := liveheap.Bytes() - before
 				if ratio := float64(counted) / float64(heap); ratio < 0.97 || ratio > 1.03 {
 					t.Errorf("%d bytes count, and the heap has %d more: %.2f", counted/n, heap/n, ratio)
 				}
@@ -121,14 +123,6 @@ func TestCompactSizeIsWhatTheHeapShows(t *testing.T) {
 			})
 		}
 	}
-}
-
-func heapInUse() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func BenchmarkCompact(b *testing.B) {

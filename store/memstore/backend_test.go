@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/freshet-go/freshet/internal/liveheap"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/storetest"
 )
@@ -101,11 +102,11 @@ func TestBackendBytesAccount(t *testing.T) {
 func TestBackendBytesAreWhatTheHeapSays(t *testing.T) {
 	for size, n := range map[int]int{0: 20_000, 100: 20_000, 4096: 2000} {
 		b := newBackend(t, 1<<30)
-		before := heap()
+		before := liveheap.Bytes()
 		for i := range n {
 			put(t, b, store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint(i)), size, time.Hour)
 		}
-		counted, taken := b.Bytes(), heap()-before
+		counted, taken := b.Bytes(), liveheap.Bytes()-before
 		if ratio := float64(counted) / float64(taken); ratio < 0.85 || ratio > 1.3 {
 			t.Errorf("values of %d bytes: counted %d for %d on the heap: %.2f, want 0.85 to 1.3",
 				size, counted/int64(n), taken/int64(n), ratio)

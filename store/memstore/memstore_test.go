@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/freshet-go/freshet/internal/liveheap"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/storetest"
 )
@@ -261,14 +262,14 @@ func TestSizeIsWhatTheHeapSays(t *testing.T) {
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			s := newStore(t, 1<<30)
-			before := heap()
+			before := liveheap.Bytes()
 			for range tt.times + 1 {
 				for i := range tt.n {
 					set(t, s, tt.entry(i), time.Hour)
 				}
 			}
 			counted := s.Bytes()
-			taken := heap() - before
+			taken := liveheap.Bytes() - before
 			t.Logf("counted %d bytes an entry, the heap %d", counted/int64(tt.n), taken/int64(tt.n))
 			if ratio := float64(counted) / float64(taken); ratio < 0.9 || ratio > 1.25 {
 				t.Errorf("counted %d bytes for %d on the heap: %.2f, want 0.9 to 1.25", counted,
@@ -277,14 +278,6 @@ func TestSizeIsWhatTheHeapSays(t *testing.T) {
 			runtime.KeepAlive(s)
 		})
 	}
-}
-
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func TestGetAllocatesNothing(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/liveheap"
 	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
@@ -390,13 +391,13 @@ func TestCopiesTakeTheMemoryThatIsCounted(t *testing.T) {
 	}
 	near := memory(t)
 	s := New(near, far, Options{})
-	before := heap()
+	before := liveheap.Bytes()
 	for i := range pages {
 		if _, err := s.Get(t.Context(), key(i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	taken := heap() - before
+	taken := liveheap.Bytes() - before
 	if ratio := float64(near.Bytes()) / float64(taken); ratio < 0.8 {
 		t.Errorf("counted %d bytes an entry for %d on the heap: %.2f, want 0.8 at least",
 			near.Bytes()/pages, taken/pages, ratio)
@@ -419,14 +420,6 @@ func TestSmallBodiesAreCopied(t *testing.T) {
 			t.Errorf("a body of %d bytes is copied: %t, want %t", size, copied, want)
 		}
 	}
-}
-
-func heap() int64 {
-	var m runtime.MemStats
-	runtime.GC()
-	runtime.GC()
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
 }
 
 func TestANearHitAllocatesNothing(t *testing.T) {
